@@ -1,0 +1,6 @@
+export * from "./errors.ts";
+export * from "./handshake.ts";
+export * from "./hello.ts";
+export * from "./reader.ts";
+export * from "./wire.ts";
+export * from "./writer.ts";

@@ -1,0 +1,70 @@
+import { invariant } from "./assert.ts";
+import { PAGE_BYTES } from "./page.ts";
+import { pageKernelBase64 } from "./page-kernel.generated.ts";
+
+const WASM_PAGE_BYTES = 65_536;
+
+interface PageKernel {
+  copy(dst: number, src: number, bytes: number): void;
+  fill(dst: number, value: number, bytes: number): void;
+  fillPattern(dst: number, low: number, high: number, bytes: number): void;
+  xor(dst: number, src: number, bytes: number): void;
+  isUniform(ptr: number, bytes: number): number;
+  checksum(ptr: number, bytes: number, seedLow: number, seedHigh: number): number;
+}
+
+/**
+ * One linear memory for every byte on the client's data path: receive buffers, page frames, send queues.
+ * Addresses are numbers, so copying, checksums and XOR need no view objects and allocate nothing; they run in
+ * WebAssembly (page-kernel.wat). The memory is fixed in size: growing would detach every view.
+ */
+export class Arena {
+  readonly sizeBytes: number;
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  /** Copies `bytes` from src to dst; the ranges may overlap. */
+  readonly copy: PageKernel["copy"];
+  readonly fill: PageKernel["fill"];
+  /** Fills with a repeated 64-bit little-endian pattern; `bytes` is a multiple of 32. */
+  readonly fillPattern: PageKernel["fillPattern"];
+  /** dst ^= src; `bytes` is a multiple of 32. */
+  readonly xor: PageKernel["xor"];
+  readonly #kernel: PageKernel;
+  #allocated = 0;
+
+  constructor(sizeBytes: number) {
+    const wasmPages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
+    const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages });
+    const module = new WebAssembly.Module(Buffer.from(pageKernelBase64, "base64"));
+    const instance = new WebAssembly.Instance(module, { arena: { memory } });
+    this.#kernel = instance.exports as unknown as PageKernel;
+    this.copy = this.#kernel.copy;
+    this.fill = this.#kernel.fill;
+    this.fillPattern = this.#kernel.fillPattern;
+    this.xor = this.#kernel.xor;
+    this.sizeBytes = wasmPages * WASM_PAGE_BYTES;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
+  }
+
+  /** Sets a region aside for good and returns its address. */
+  allocate(bytes: number, align = PAGE_BYTES): number {
+    const at = Math.ceil(this.#allocated / align) * align;
+    invariant(at + bytes <= this.sizeBytes, `arena of ${this.sizeBytes} bytes holds its regions`);
+    this.#allocated = at + bytes;
+    return at;
+  }
+
+  /** True if the page at `at` is one 64-bit word repeated. */
+  isSameFilled(at: number): boolean {
+    return this.#kernel.isUniform(at, PAGE_BYTES) === 1;
+  }
+
+  /**
+   * Checksum of the page at `at`, an unsigned 32-bit number: XXH64 seeded with the page id, folded. The seed
+   * makes the right bytes of another page a mismatch too.
+   */
+  pageChecksum(at: number, pageIdLow: number, pageIdHigh: number): number {
+    return this.#kernel.checksum(at, PAGE_BYTES, pageIdLow, pageIdHigh) >>> 0;
+  }
+}

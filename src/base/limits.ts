@@ -1,0 +1,62 @@
+import { invariant } from "./assert.ts";
+import { PAGE_BYTES } from "./page.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Every bound of the program in one place. Bytes, counts and milliseconds, as the names say. */
+export const limits = {
+  /** What one socket read may bring, and so what is carried over while a connection is stalled. */
+  receiveBytesMax: 256 * KiB,
+  /** Unit of the queues of bytes to be sent. */
+  sendBlockBytes: 256 * KiB,
+
+  /** Longest NBD request, as advertised (the protocol's customary 32 MiB). */
+  nbdRequestBytesMax: 32 * MiB,
+  nbdConnectionsMax: 512,
+  /** NBD requests taken from one connection and not yet answered. */
+  nbdRequestsInFlightMax: 1024,
+  /** Shared by all NBD connections: bytes of requests taken plus bytes of answers not yet sent. */
+  nbdBytesInFlightMax: 32 * MiB,
+
+  /** Page frames that ordinary requests may hold together: beyond it, sockets are left unread. */
+  clientFramesSoft: 4096,
+  /** Page frames of a client: the soft limit, one request of the longest kind, and its two partial pages. */
+  clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
+  /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
+  memoryServersMax: 1024,
+  /** Bytes queued for one memory server before its link is given up. */
+  peerQueueBytesMax: 64 * MiB,
+  /** A link with something outstanding that has been silent for so long is given up. */
+  linkSilenceMsMax: 2_000,
+  /** An idle link is asked for a sign of life so often. */
+  linkPingMs: 1_000,
+  linkConnectMsMax: 3_000,
+  linkRetryMsMin: 50,
+  linkRetryMsMax: 2_000,
+
+  /** Connections to a memory server's data port. */
+  dataConnectionsMax: 1024,
+  /** A connection to a data port must have said who it is within this time. */
+  handshakeMsMax: 5_000,
+  /** Bytes of answers queued on one data connection before its requests are left unread. */
+  dataQueueBytesSoft: 1 * MiB,
+  /** Frames that a memory server examines for one LIST. */
+  listScanFramesMax: 65_536,
+  /** Clients whose pages a memory server holds at a time. */
+  clientsPerServerMax: 4096,
+  /** Pages of a client that vanished are kept for so long. */
+  clientGraceMs: 10 * 60_000,
+  /** Unit in which a memory server takes memory from the system. */
+  storeChunkBytes: 4 * MiB,
+
+  /** Device size: at least a page, at most what a page id and the tables of slots can address. */
+  deviceBytesMin: PAGE_BYTES,
+  deviceBytesMax: 2 ** 31 * PAGE_BYTES,
+} as const;
+
+invariant(limits.sendBlockBytes >= limits.receiveBytesMax, "a stalled read fits a block");
+invariant(
+  limits.clientFrames * PAGE_BYTES >= limits.nbdRequestBytesMax + limits.clientFramesSoft * PAGE_BYTES,
+  "the longest request fits beside ordinary ones",
+);

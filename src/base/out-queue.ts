@@ -1,0 +1,113 @@
+import { invariant } from "./assert.ts";
+import type { Block, BlockPool } from "./blocks.ts";
+import type { ByteSink } from "./byte-sink.ts";
+
+interface Filled {
+  block: Block;
+  /** Absolute offsets in block.bytes: [sent, filled) is still to be sent. */
+  sent: number;
+  filled: number;
+}
+
+/**
+ * Bytes on their way to one connection, in blocks of a pool.
+ *
+ *     segments[0]        …        segments[n-1]
+ *     |sent####filled|            |sent####filled···room|
+ *
+ * A core reserves at the end; the connection's driver peeks at the front, writes, and consumes what was written.
+ * An empty queue holds no block.
+ */
+export class OutQueue implements ByteSink {
+  readonly #pool: BlockPool;
+  readonly #segments: Filled[] = [];
+  readonly #spare: Filled[] = [];
+  readonly #onDirty: (() => void) | undefined;
+  #last: Filled | undefined;
+  #queuedBytes = 0;
+
+  /** `onDirty` is called when the first bytes come into an empty queue. */
+  constructor(pool: BlockPool, onDirty?: () => void) {
+    this.#pool = pool;
+    this.#onDirty = onDirty;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  get bytes(): Uint8Array {
+    invariant(this.#last !== undefined, "bytes are asked for after a reserve");
+    return this.#last.block.bytes;
+  }
+
+  get view(): DataView {
+    invariant(this.#last !== undefined, "the view is asked for after a reserve");
+    return this.#last.block.view;
+  }
+
+  reserve(length: number): number {
+    let last = this.#last;
+    if (last === undefined || last.filled + length > last.block.start + last.block.size) {
+      last = this.#extend(length);
+    }
+    const at = last.filled;
+    last.filled += length;
+    const wasEmpty = this.#queuedBytes === 0;
+    this.#queuedBytes += length;
+    if (wasEmpty) this.#onDirty?.();
+    return at;
+  }
+
+  #extend(length: number): Filled {
+    const block = this.#pool.take();
+    invariant(length <= block.size, "a reservation fits a block");
+    const segment = this.#spare.pop() ?? { block, sent: 0, filled: 0 };
+    segment.block = block;
+    segment.sent = block.start;
+    segment.filled = block.start;
+    this.#segments.push(segment);
+    this.#last = segment;
+    return segment;
+  }
+
+  /** Number of contiguous pieces that wait to be sent. */
+  get pieces(): number {
+    return this.#segments.length;
+  }
+
+  /** The i-th piece as a view of its own, to be handed to a socket; valid until it is consumed. */
+  piece(i: number): Uint8Array {
+    const segment = this.#segments[i]!;
+    return segment.block.bytes.subarray(segment.sent, segment.filled);
+  }
+
+  /** The front `length` bytes were sent. */
+  consume(length: number): void {
+    invariant(length <= this.#queuedBytes, "no more is consumed than is queued");
+    this.#queuedBytes -= length;
+    let rest = length;
+    while (this.#segments.length > 0) {
+      const segment = this.#segments[0]!;
+      const here = Math.min(rest, segment.filled - segment.sent);
+      segment.sent += here;
+      rest -= here;
+      if (segment.sent < segment.filled) break;
+      this.#segments.shift();
+      this.#release(segment);
+    }
+  }
+
+  #release(segment: Filled): void {
+    if (segment === this.#last) this.#last = undefined;
+    this.#pool.give(segment.block);
+    this.#spare.push(segment);
+  }
+
+  /** Forgets everything, as when the connection is gone. */
+  clear(): void {
+    for (const segment of this.#segments) this.#release(segment);
+    this.#segments.length = 0;
+    this.#queuedBytes = 0;
+  }
+}
