@@ -1,0 +1,179 @@
+import type net from "node:net";
+import type { Block, BlockPool } from "../base/blocks.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import type { OnRead } from "./raw-socket.ts";
+import type { ReceiveRegion } from "./receive-region.ts";
+import type { TurnFlusher } from "./turn-flusher.ts";
+
+/** The sans-IO side of a connection. */
+export interface StreamHandler {
+  /** Takes bytes [start, end); returns how many: fewer leaves the rest for `StreamSocket.resume()`. */
+  receive(bytes: Uint8Array, start: number, end: number): number;
+  /** Bytes of the queue went out: there is room again. */
+  drained(): void;
+  /** The connection is gone; said once, last. */
+  ended(error: Error | undefined): void;
+}
+
+interface StreamSocketOptions {
+  region: ReceiveRegion;
+  /** Lends the memory that holds what a stalled handler did not take. */
+  carryPool: BlockPool;
+  flusher: TurnFlusher;
+}
+
+/**
+ * One connection: bytes in from the shared region to the handler, bytes out of an OutQueue once a turn.
+ *
+ *     socket -> region -> handler.receive          handler -> OutQueue -> (end of turn) one writev -> socket
+ *                  \-> carry, socket paused, when the handler takes less than all
+ */
+export class StreamSocket {
+  readonly #out: OutQueue;
+  readonly #handler: StreamHandler;
+  readonly #options: StreamSocketOptions;
+  readonly #onWritten = (error?: Error | null): void => this.#written(error);
+  #socket: net.Socket | undefined;
+  #carry: Block | undefined;
+  #carryFrom = 0;
+  #carryTo = 0;
+  #feeding = false;
+  #writingBytes = 0;
+  #finishing = false;
+  #ended = false;
+  #error: Error | undefined;
+
+  constructor(out: OutQueue, handler: StreamHandler, options: StreamSocketOptions) {
+    this.#out = out;
+    this.#handler = handler;
+    this.#options = options;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Bytes given to the system so far and not yet taken by it. */
+  get writingBytes(): number {
+    return this.#writingBytes;
+  }
+
+  /** Takes a socket over: `make` is given the callback for what is read. */
+  attach(make: (region: ReceiveRegion, onRead: OnRead) => net.Socket): void {
+    const socket = make(this.#options.region, (length) => this.#onRead(length));
+    this.#socket = socket;
+    socket.setNoDelay(true);
+    socket.on("error", (error) => {
+      this.#error = error;
+    });
+    socket.on("end", () => {
+      // What is still queued can only go to a peer that reads; both sides of our protocols close whole.
+      if (!this.#finishing) this.destroy();
+    });
+    socket.on("close", () => this.#finish());
+  }
+
+  /** Asks for a flush at the end of the turn. */
+  markDirty(): void {
+    this.#options.flusher.schedule(this);
+  }
+
+  /** Writes what is queued, in one system call where the system takes it. */
+  flush(): void {
+    const socket = this.#socket;
+    if (socket === undefined || this.#writingBytes > 0 || this.#ended) return;
+    const pieces = this.#out.pieces;
+    if (pieces === 0) {
+      if (this.#finishing) socket.end();
+      return;
+    }
+    if (pieces > 1) socket.cork();
+    for (let i = 0; i < pieces; i += 1) {
+      const piece = this.#out.piece(i);
+      this.#writingBytes += piece.length;
+      if (i === pieces - 1) socket.write(piece, this.#onWritten);
+      else socket.write(piece);
+    }
+    if (pieces > 1) socket.uncork();
+  }
+
+  #written(error?: Error | null): void {
+    if (this.#ended || error) return;
+    this.#out.consume(this.#writingBytes);
+    this.#writingBytes = 0;
+    this.#handler.drained();
+    if (this.#out.pieces > 0 || this.#finishing) this.markDirty();
+  }
+
+  #onRead(length: number): boolean {
+    const { bytes, start } = this.#options.region;
+    const end = start + length;
+    if (this.#ended) return false;
+    if (this.#carry !== undefined) return this.#keep(bytes, start, end);
+    const taken = this.#handler.receive(bytes, start, end);
+    if (this.#ended || start + taken === end) return !this.#ended;
+    return this.#keep(bytes, start + taken, end);
+  }
+
+  #keep(bytes: Uint8Array, from: number, end: number): boolean {
+    try {
+      this.#carry ??= this.#newCarry();
+    } catch (error) {
+      this.destroy(error as Error);
+      return false;
+    }
+    if (this.#carryTo + (end - from) > this.#carry.start + this.#carry.size) {
+      this.destroy(new Error("read beyond the room for what is carried over"));
+      return false;
+    }
+    this.#carry.bytes.set(bytes.subarray(from, end), this.#carryTo);
+    this.#carryTo += end - from;
+    return false;
+  }
+
+  #newCarry(): Block {
+    const carry = this.#options.carryPool.take();
+    this.#carryFrom = carry.start;
+    this.#carryTo = carry.start;
+    return carry;
+  }
+
+  /** The handler can take bytes again. */
+  resume(): void {
+    const carry = this.#carry;
+    if (carry === undefined || this.#feeding || this.#ended) return;
+    this.#feeding = true;
+    this.#carryFrom += this.#handler.receive(carry.bytes, this.#carryFrom, this.#carryTo);
+    this.#feeding = false;
+    if (this.#ended || this.#carryFrom < this.#carryTo) return;
+    this.#releaseCarry();
+    this.#socket?.resume();
+  }
+
+  #releaseCarry(): void {
+    if (this.#carry !== undefined) this.#options.carryPool.give(this.#carry);
+    this.#carry = undefined;
+  }
+
+  /** Sends what is queued, then closes. */
+  finish(): void {
+    this.#finishing = true;
+    this.markDirty();
+  }
+
+  /** Closes at once; what is queued is dropped. */
+  destroy(error?: Error): void {
+    this.#error ??= error;
+    this.#socket?.destroy();
+    this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#releaseCarry();
+    this.#out.clear();
+    this.#writingBytes = 0;
+    this.#handler.ended(this.#error);
+  }
+}
