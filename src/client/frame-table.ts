@@ -1,0 +1,86 @@
+import type { Arena } from "../base/arena.ts";
+import { invariant } from "../base/assert.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import type { PageWaiter } from "./page-waiter.ts";
+
+/** End of a list of frames. */
+export const NO_FRAME = -1;
+
+/**
+ * The client's page frames and what each is for, a column a fact. A frame is taken for a page that is being read
+ * or written and given back when that is done. Last given is first taken: memory that was touched once is used again.
+ */
+export class FrameTable {
+  readonly count: number;
+  /** Slot that the frame's page belongs to. */
+  readonly slot: Int32Array;
+  readonly pageId: Float64Array;
+  readonly checksum: Uint32Array;
+  /** Next frame of the batch or queue that this one is in. */
+  readonly next: Int32Array;
+  /** Next frame of the same request (reads). */
+  readonly requestNext: Int32Array;
+  /** The write to the same slot that came before this one and is not acknowledged either. */
+  readonly older: Int32Array;
+  /** 1: a newer write of the slot is held already; this one's page is garbage as soon as it is held. */
+  readonly stale: Uint8Array;
+  /** How often a page read was wrong. */
+  readonly attempts: Uint8Array;
+  /** Who waits for the page. */
+  readonly waiter: (PageWaiter | undefined)[];
+  readonly #base: number;
+  readonly #free: Int32Array;
+  #freeCount: number;
+
+  constructor(arena: Arena, count: number) {
+    this.count = count;
+    this.#base = arena.allocate(count * PAGE_BYTES);
+    this.slot = new Int32Array(count);
+    this.pageId = new Float64Array(count);
+    this.checksum = new Uint32Array(count);
+    this.next = new Int32Array(count);
+    this.requestNext = new Int32Array(count);
+    this.older = new Int32Array(count).fill(NO_FRAME);
+    this.stale = new Uint8Array(count);
+    this.attempts = new Uint8Array(count);
+    this.waiter = new Array(count).fill(undefined);
+    this.#free = new Int32Array(count);
+    for (let i = 0; i < count; i += 1) this.#free[i] = count - 1 - i;
+    this.#freeCount = count;
+  }
+
+  get free(): number {
+    return this.#freeCount;
+  }
+
+  get used(): number {
+    return this.count - this.#freeCount;
+  }
+
+  /** Address of the frame's bytes in the arena. */
+  address(frame: number): number {
+    return this.#base + frame * PAGE_BYTES;
+  }
+
+  /** Takes a frame; admission has seen to it that there is one. */
+  take(slot: number, waiter: PageWaiter): number {
+    invariant(this.#freeCount > 0, "admission leaves a frame for every page it admits");
+    this.#freeCount -= 1;
+    const frame = this.#free[this.#freeCount]!;
+    this.slot[frame] = slot;
+    this.waiter[frame] = waiter;
+    this.next[frame] = NO_FRAME;
+    this.requestNext[frame] = NO_FRAME;
+    this.older[frame] = NO_FRAME;
+    this.stale[frame] = 0;
+    this.attempts[frame] = 0;
+    return frame;
+  }
+
+  give(frame: number): void {
+    invariant(this.waiter[frame] !== undefined, "a frame is given back once");
+    this.waiter[frame] = undefined;
+    this.#free[this.#freeCount] = frame;
+    this.#freeCount += 1;
+  }
+}

@@ -1,0 +1,382 @@
+import {
+  ACK_ENTRY_BYTES,
+  AckStatus,
+  beginGetPage,
+  beginInvalidate,
+  beginPutPage,
+  CAPACITY_BYTES,
+  type Capacity,
+  FrameReader,
+  FrameType,
+  getCapacity,
+  getWide,
+  type Hello,
+  Handshake,
+  INVALIDATE_PAGES_MAX,
+  LIST_END,
+  META_BYTES,
+  PAGE_ID_BYTES,
+  PAGES_PER_FRAME_MAX,
+  PageStatus,
+  PeerError,
+  type Prover,
+  putBare,
+  putError,
+  putList,
+  putMeta,
+  putWide,
+  remoteError,
+  Role,
+  WireError,
+} from "../../proto/peer/index.ts";
+import type { Arena } from "../base/arena.ts";
+import { toHex } from "../base/hex.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import { Asked, Window } from "./window.ts";
+
+/** What a link tells the core that owns it. */
+export interface LinkPort {
+  /** The server has welcomed us: it is `hello`, with these figures. */
+  linkUp(link: ServerLink, hello: Hello, capacity: Capacity): void;
+  capacity(link: ServerLink, capacity: Capacity): void;
+  /** A request was answered after so long. */
+  answered(link: ServerLink, latencyMs: number): void;
+  pageHeld(link: ServerLink, frame: number): void;
+  pageRefused(link: ServerLink, frame: number): void;
+  /** The page's bytes are in the frame, unverified. */
+  pageArrived(link: ServerLink, frame: number): void;
+  pageMissing(link: ServerLink, frame: number): void;
+  /** The server holds this page for us (an entry of LISTING). */
+  pageListed(link: ServerLink, pageId: number, slot: number): void;
+}
+
+export interface LinkOptions {
+  arena: Arena;
+  frames: FrameTable;
+  own: Hello;
+  prover: Prover | undefined;
+  port: LinkPort;
+}
+
+/**
+ * The client's side of a connection to one memory server: handshake, batches out, answers in. What the core asks
+ * for during a turn is gathered and encoded at its end, so that pages of a turn share frames and system calls.
+ */
+export class ServerLink {
+  readonly out: OutQueue;
+  /** Index of the holder behind it, once it is up. */
+  holder = -1;
+  lastHeardMs = 0;
+  /** Since when something has been waiting for an answer; undefined if nothing is. */
+  readonly #arena: Arena;
+  readonly #frames: FrameTable;
+  readonly #port: LinkPort;
+  readonly #reader: FrameReader;
+  readonly #handshake: Handshake;
+  readonly #window: Window;
+  readonly #gets: FrameQueue;
+  readonly #invalid = new Float64Array(INVALIDATE_PAGES_MAX);
+  #invalidCount = 0;
+  readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
+  #nowMs = 0;
+  #pingSentMs: number | undefined;
+  #listing = false;
+  #entryFrame = NO_FRAME;
+  #entryIndex = -1;
+  #closed: Error | undefined;
+
+  constructor(out: OutQueue, options: LinkOptions) {
+    this.out = out;
+    this.#arena = options.arena;
+    this.#frames = options.frames;
+    this.#port = options.port;
+    this.#window = new Window(options.frames.count);
+    this.#gets = new FrameQueue(options.frames);
+    this.#handshake = new Handshake("connector", options.own, out, options.prover);
+    this.#reader = new FrameReader(this);
+    this.#handshake.start();
+  }
+
+  /** Why the link is over, if it is. */
+  get closed(): Error | undefined {
+    return this.#closed;
+  }
+
+  get up(): boolean {
+    return this.#closed === undefined && this.#handshake.complete;
+  }
+
+  /** True while the server owes an answer. */
+  get owed(): boolean {
+    return this.#window.outstanding > 0 || this.#pingSentMs !== undefined || this.#listing;
+  }
+
+  receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
+    if (this.#closed !== undefined) return end - start;
+    this.#nowMs = nowMs;
+    this.lastHeardMs = nowMs;
+    try {
+      return this.#reader.receive(bytes, start, end);
+    } catch (error) {
+      if (!(error instanceof PeerError)) throw error;
+      if (!error.remote) putError(this.out, error.wireCode, error.message);
+      this.#closed = error;
+      return end - start;
+    }
+  }
+
+  /** Ends the link from our side. */
+  close(error: Error): void {
+    this.#closed ??= error;
+  }
+
+  /** Sends PUTPAGE for `count` frames taken from the queue's front; the core has set holder, page id and checksum. */
+  putPages(queue: FrameQueue, count: number, nowMs: number): void {
+    const head = queue.head;
+    const seq = this.#enter(Asked.PUT, head, count, nowMs);
+    let meta = beginPutPage(this.out, count, seq);
+    const { pageId, slot, checksum, next } = this.#frames;
+    let last = head;
+    for (let i = 0, frame = head; i < count; i += 1, frame = next[frame]!) {
+      putMeta(this.out.view, meta, pageId[frame]!, slot[frame]!, checksum[frame]!, 0);
+      meta += META_BYTES;
+      last = frame;
+    }
+    for (let i = 0, frame = head; i < count; i += 1, frame = next[frame]!) {
+      this.#arena.copy(this.out.reserve(PAGE_BYTES), this.#frames.address(frame), PAGE_BYTES);
+    }
+    for (let i = 0; i < count; i += 1) queue.shift();
+    next[last] = NO_FRAME;
+  }
+
+  /** Asks for the page of this frame at the end of the turn. */
+  getPage(frame: number): void {
+    this.#gets.push(frame);
+  }
+
+  /** The server may drop the page. */
+  invalidate(pageId: number): void {
+    this.#invalid[this.#invalidCount] = pageId;
+    this.#invalidCount += 1;
+    if (this.#invalidCount === INVALIDATE_PAGES_MAX) this.#flushInvalid();
+  }
+
+  /** Starts to ask for the list of what the server holds for us. */
+  list(): void {
+    this.#listing = true;
+    putList(this.out, 0);
+  }
+
+  /** Asks for a sign of life, unless one is owed already. */
+  ping(nowMs: number): void {
+    if (this.owed) return;
+    this.lastHeardMs = nowMs;
+    this.#pingSentMs = nowMs;
+    putBare(this.out, FrameType.PING);
+  }
+
+  /** The client leaves for good: the server may drop all its pages. */
+  goodbye(): void {
+    if (this.up) putBare(this.out, FrameType.GOODBYE);
+  }
+
+  /** End of the turn: encodes what was gathered. */
+  flush(nowMs: number): void {
+    while (this.#gets.length > 0) this.#flushGets(nowMs);
+    if (this.#invalidCount > 0) this.#flushInvalid();
+  }
+
+  #flushGets(nowMs: number): void {
+    const head = this.#gets.head;
+    const count = Math.min(this.#gets.length, PAGES_PER_FRAME_MAX);
+    const seq = this.#enter(Asked.GET, head, count, nowMs);
+    let at = beginGetPage(this.out, count, seq);
+    let last = NO_FRAME;
+    for (let i = 0; i < count; i += 1) {
+      last = this.#gets.shift();
+      putWide(this.out.view, at, this.#frames.pageId[last]!);
+      at += PAGE_ID_BYTES;
+    }
+    this.#frames.next[last] = NO_FRAME;
+  }
+
+  #flushInvalid(): void {
+    let at = beginInvalidate(this.out, this.#invalidCount);
+    for (let i = 0; i < this.#invalidCount; i += 1) {
+      putWide(this.out.view, at, this.#invalid[i]!);
+      at += PAGE_ID_BYTES;
+    }
+    this.#invalidCount = 0;
+  }
+
+  #enter(kind: number, head: number, count: number, nowMs: number): number {
+    // The silence of a link counts from when it began to owe something.
+    if (!this.owed) this.lastHeardMs = nowMs;
+    return this.#window.enter(kind, head, count, nowMs);
+  }
+
+  /** After the link ended: hands back every frame that waited for an answer, oldest first. */
+  surrender(put: (frame: number) => void, get: (frame: number) => void): void {
+    const each = (kind: number, head: number): void => {
+      for (let frame = head; frame !== NO_FRAME; ) {
+        const next = this.#frames.next[frame]!;
+        if (kind === Asked.PUT) put(frame);
+        else get(frame);
+        frame = next;
+      }
+    };
+    while (this.#window.takeOldest(each));
+    for (let frame = this.#gets.shift(); frame !== NO_FRAME; frame = this.#gets.shift()) get(frame);
+    this.#entryFrame = NO_FRAME;
+  }
+
+  // FrameHandler
+
+  header(reader: FrameReader): boolean {
+    if (!this.#handshake.complete) this.#handshake.expect(reader);
+    else this.#expectAnswer(reader);
+    return true;
+  }
+
+  #expectAnswer(reader: FrameReader): void {
+    switch (reader.type) {
+      case FrameType.ACK:
+      case FrameType.ERROR:
+        return;
+      case FrameType.PAGES:
+        if (this.#window.has(Asked.GET, reader.seq) && this.#window.count(reader.seq) === reader.count) {
+          this.#entryFrame = this.#window.head(reader.seq);
+          this.#entryIndex = 0;
+          return;
+        }
+        break;
+      case FrameType.LISTING:
+        if (this.#listing) return;
+        break;
+      case FrameType.PONG:
+        if (this.#pingSentMs !== undefined) return;
+        break;
+    }
+    throw new PeerError(WireError.PROTOCOL, `${reader.typeName} (sequence ${reader.seq}) answers nothing we asked`);
+  }
+
+  body(reader: FrameReader): void {
+    if (reader.type === FrameType.PAGES) this.#checkEntries(reader);
+  }
+
+  #checkEntries(reader: FrameReader): void {
+    let frame = this.#window.head(reader.seq);
+    for (let i = 0; i < reader.count; i += 1) {
+      if (getWide(reader.body, i * META_BYTES) !== this.#frames.pageId[frame]) {
+        throw new PeerError(WireError.PROTOCOL, `PAGES: entry ${i} is not the page we asked for`);
+      }
+      if (reader.pageStatus(i) > PageStatus.MISSING) {
+        throw new PeerError(WireError.PROTOCOL, `PAGES: unknown status ${reader.pageStatus(i)}`);
+      }
+      frame = this.#frames.next[frame]!;
+    }
+  }
+
+  page(_reader: FrameReader, index: number, _bytes: Uint8Array, start: number, end: number, position: number): void {
+    while (this.#entryIndex < index) {
+      this.#entryFrame = this.#frames.next[this.#entryFrame]!;
+      this.#entryIndex += 1;
+    }
+    // The receive region lies in the arena, so `start` is an address.
+    this.#arena.copy(this.#frames.address(this.#entryFrame) + position, start, end - start);
+  }
+
+  end(reader: FrameReader): void {
+    if (!this.#handshake.complete) {
+      this.#handshake.take(reader);
+      if (this.#handshake.complete) this.#welcomed(reader);
+      return;
+    }
+    switch (reader.type) {
+      case FrameType.ACK:
+        return this.#acked(reader);
+      case FrameType.PAGES:
+        return this.#arrived(reader);
+      case FrameType.LISTING:
+        return this.#listed(reader);
+      case FrameType.PONG:
+        this.#port.answered(this, this.#nowMs - this.#pingSentMs!);
+        this.#pingSentMs = undefined;
+        return this.#reportCapacity(reader);
+      case FrameType.ERROR:
+        throw remoteError(reader);
+    }
+  }
+
+  #welcomed(reader: FrameReader): void {
+    const hello = this.#handshake.peer!;
+    if (hello.role !== Role.SERVER) {
+      throw new PeerError(WireError.PROTOCOL, `"${hello.name}" is no memory server`);
+    }
+    getCapacity(reader.body, 0, this.#capacity);
+    this.#port.linkUp(this, hello, this.#capacity);
+  }
+
+  #reportCapacity(reader: FrameReader): void {
+    getCapacity(reader.body, 0, this.#capacity);
+    this.#port.capacity(this, this.#capacity);
+  }
+
+  #acked(reader: FrameReader): void {
+    for (let i = 0; i < reader.count; i += 1) {
+      const at = CAPACITY_BYTES + i * ACK_ENTRY_BYTES;
+      this.#ackedOne(
+        reader.body.getUint32(at, true),
+        reader.body.getUint16(at + 4, true),
+        reader.body.getUint16(at + 6, true),
+      );
+    }
+    // After the entries: what they settle is in the figures already.
+    this.#reportCapacity(reader);
+  }
+
+  #ackedOne(seq: number, accepted: number, status: number): void {
+    const count = this.#window.has(Asked.PUT, seq) ? this.#window.count(seq) : -1;
+    const fits = status === AckStatus.OK ? accepted === count : status === AckStatus.FULL && accepted < count;
+    if (count < 0 || !fits) {
+      throw new PeerError(WireError.PROTOCOL, `ACK: sequence ${seq}, ${accepted} accepted, status ${status}, of ${count}`);
+    }
+    let frame = this.#window.head(seq);
+    this.#port.answered(this, this.#nowMs - this.#window.sentAtMs(seq));
+    this.#window.leave(seq);
+    for (let i = 0; frame !== NO_FRAME; i += 1) {
+      const next = this.#frames.next[frame]!;
+      if (i < accepted) this.#port.pageHeld(this, frame);
+      else this.#port.pageRefused(this, frame);
+      frame = next;
+    }
+  }
+
+  #arrived(reader: FrameReader): void {
+    let frame = this.#window.head(reader.seq);
+    this.#port.answered(this, this.#nowMs - this.#window.sentAtMs(reader.seq));
+    this.#window.leave(reader.seq);
+    this.#entryFrame = NO_FRAME;
+    for (let i = 0; frame !== NO_FRAME; i += 1) {
+      const next = this.#frames.next[frame]!;
+      if (reader.pageStatus(i) === PageStatus.OK) this.#port.pageArrived(this, frame);
+      else this.#port.pageMissing(this, frame);
+      frame = next;
+    }
+  }
+
+  #listed(reader: FrameReader): void {
+    for (let i = 0; i < reader.count; i += 1) {
+      const at = i * META_BYTES;
+      this.#port.pageListed(this, getWide(reader.body, at), getWide(reader.body, at + 8));
+    }
+    if (reader.aux === LIST_END) this.#listing = false;
+    else putList(this.out, reader.aux);
+  }
+}
+
+/** Identity of a HELLO as the text that tables are keyed by. */
+export const identityOf = (hello: Hello): string => toHex(hello.identity);

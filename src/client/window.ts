@@ -1,0 +1,94 @@
+import { NO_FRAME } from "./frame-table.ts";
+
+/** What an outstanding frame of the page protocol asked for. */
+export const Asked = { NOTHING: 0, PUT: 1, GET: 2 } as const;
+
+/**
+ * Requests sent on one link and not yet answered, by sequence number: each is a list of page frames. There are
+ * never more of them than page frames, so a ring of that size cannot overflow.
+ */
+export class Window {
+  readonly #mask: number;
+  readonly #kind: Uint8Array;
+  readonly #seq: Uint32Array;
+  readonly #head: Int32Array;
+  readonly #count: Uint16Array;
+  readonly #sentAtMs: Float64Array;
+  #nextSeq = 0;
+  #oldestSeq = 0;
+  #outstanding = 0;
+
+  constructor(frames: number) {
+    const size = 2 ** Math.ceil(Math.log2(frames + 1));
+    this.#mask = size - 1;
+    this.#kind = new Uint8Array(size);
+    this.#seq = new Uint32Array(size);
+    this.#head = new Int32Array(size).fill(NO_FRAME);
+    this.#count = new Uint16Array(size);
+    this.#sentAtMs = new Float64Array(size);
+  }
+
+  get outstanding(): number {
+    return this.#outstanding;
+  }
+
+  /** True if the next request would overtake one that is still unanswered a whole ring behind. */
+  get blocked(): boolean {
+    return this.#kind[this.#nextSeq & this.#mask] !== Asked.NOTHING;
+  }
+
+  /** Enters a request for `count` pages linked from `head`; returns its sequence number. */
+  enter(kind: number, head: number, count: number, nowMs: number): number {
+    const seq = this.#nextSeq;
+    const at = seq & this.#mask;
+    this.#kind[at] = kind;
+    this.#seq[at] = seq;
+    this.#head[at] = head;
+    this.#count[at] = count;
+    this.#sentAtMs[at] = nowMs;
+    this.#nextSeq = (seq + 1) >>> 0;
+    this.#outstanding += 1;
+    return seq;
+  }
+
+  /** True if `seq` is an outstanding request of this kind. */
+  has(kind: number, seq: number): boolean {
+    const at = seq & this.#mask;
+    return this.#kind[at] === kind && this.#seq[at] === seq;
+  }
+
+  head(seq: number): number {
+    return this.#head[seq & this.#mask]!;
+  }
+
+  count(seq: number): number {
+    return this.#count[seq & this.#mask]!;
+  }
+
+  sentAtMs(seq: number): number {
+    return this.#sentAtMs[seq & this.#mask]!;
+  }
+
+  /** The request is answered. */
+  leave(seq: number): void {
+    const at = seq & this.#mask;
+    this.#kind[at] = Asked.NOTHING;
+    this.#head[at] = NO_FRAME;
+    this.#outstanding -= 1;
+  }
+
+  /** Takes out the oldest outstanding request: `visit` gets its kind and its first frame. False if there is none. */
+  takeOldest(visit: (kind: number, head: number) => void): boolean {
+    if (this.#outstanding === 0) {
+      this.#oldestSeq = this.#nextSeq;
+      return false;
+    }
+    while (this.#kind[this.#oldestSeq & this.#mask] === Asked.NOTHING) this.#oldestSeq = (this.#oldestSeq + 1) >>> 0;
+    const at = this.#oldestSeq & this.#mask;
+    const kind = this.#kind[at]!;
+    const head = this.#head[at]!;
+    this.leave(this.#oldestSeq);
+    visit(kind, head);
+    return true;
+  }
+}

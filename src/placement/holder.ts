@@ -1,0 +1,52 @@
+import type { Capacity } from "../../proto/peer/index.ts";
+
+/** up: pages go to and fro; away: unreachable, may come back with its pages; dead: provably gone with its pages. */
+export type HolderState = "up" | "away" | "dead";
+
+const LATENCY_WEIGHT = 0.1;
+
+/** One life of a memory server, as a client sees it: a row of the IPTable. A restarted server is another holder. */
+export class Holder {
+  /** Index in the shadow slot map. */
+  readonly index: number;
+  readonly name: string;
+  /** Identity in hexadecimal. */
+  readonly identity: string;
+  state: HolderState = "away";
+  /** Slots that mean a page of this holder. */
+  livePages = 0;
+  /** Pages sent and not yet acknowledged. */
+  unackedPages = 0;
+  /** It said FULL and has not reported room since. */
+  full = false;
+  /** Smoothed time from request to answer. */
+  latencyMs = 0;
+  readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
+
+  constructor(index: number, name: string, identity: string) {
+    this.index = index;
+    this.name = name;
+    this.identity = identity;
+  }
+
+  get capacity(): Readonly<Capacity> {
+    return this.#capacity;
+  }
+
+  /** Free frames as far as known: the last report less what is on its way. May be wrong, also below 0. */
+  get freeEstimate(): number {
+    return this.#capacity.free - this.unackedPages;
+  }
+
+  /** Fresh figures from the server itself. */
+  report(capacity: Readonly<Capacity>): void {
+    this.#capacity.free = capacity.free;
+    this.#capacity.limit = capacity.limit;
+    this.#capacity.used = capacity.used;
+    this.full = capacity.free === 0;
+  }
+
+  observeLatency(ms: number): void {
+    this.latencyMs += (ms - this.latencyMs) * LATENCY_WEIGHT;
+  }
+}

@@ -1,0 +1,124 @@
+import { NswapError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { Prng } from "../base/prng.ts";
+import { Holder } from "./holder.ts";
+
+/** A candidate so much slower than another, and slower than this at all, loses whatever room it has. */
+const SLOWER_FACTOR = 4;
+const SLOW_MS = 2;
+
+/**
+ * A client's table of memory servers and their (possibly stale) free frames. A row's index stays as long as a slot
+ * may mean it; a dead holder's row is used again once no slot does.
+ */
+export class IpTable {
+  readonly #prng: Prng;
+  readonly #rows: (Holder | undefined)[] = [];
+  readonly #byIdentity = new Map<string, Holder>();
+  readonly #up: Holder[] = [];
+
+  constructor(prng: Prng) {
+    this.#prng = prng;
+  }
+
+  /** All rows in use. */
+  get holders(): Holder[] {
+    return this.#rows.filter((row) => row !== undefined);
+  }
+
+  get upCount(): number {
+    return this.#up.length;
+  }
+
+  at(index: number): Holder {
+    return this.#rows[index]!;
+  }
+
+  byIdentity(identity: string): Holder | undefined {
+    return this.#byIdentity.get(identity);
+  }
+
+  /** The row of an identity, made if it is new; throws LIMIT_REACHED. */
+  admit(identity: string, name: string): Holder {
+    const known = this.#byIdentity.get(identity);
+    if (known !== undefined) return known;
+    const holder = new Holder(this.#freeIndex(), name, identity);
+    this.#rows[holder.index] = holder;
+    this.#byIdentity.set(identity, holder);
+    return holder;
+  }
+
+  #freeIndex(): number {
+    for (let i = 0; i < this.#rows.length; i += 1) if (this.#rows[i] === undefined) return i;
+    if (this.#rows.length >= limits.memoryServersMax) {
+      throw new NswapError("LIMIT_REACHED", `${limits.memoryServersMax} memory servers are known already`);
+    }
+    return this.#rows.length;
+  }
+
+  setUp(holder: Holder): void {
+    if (holder.state === "up") return;
+    holder.state = "up";
+    this.#up.push(holder);
+  }
+
+  /** Not to be chosen for now; its pages may still be there. */
+  setAway(holder: Holder): void {
+    this.#leaveUp(holder);
+    if (holder.state === "up") holder.state = "away";
+  }
+
+  /** Gone with its pages. */
+  setDead(holder: Holder): void {
+    this.#leaveUp(holder);
+    holder.state = "dead";
+    this.#byIdentity.delete(holder.identity);
+    this.forgetIfUnused(holder);
+  }
+
+  #leaveUp(holder: Holder): void {
+    const at = this.#up.indexOf(holder);
+    if (at >= 0) this.#up.splice(at, 1);
+  }
+
+  /** Frees a dead holder's row when no slot means it any more. */
+  forgetIfUnused(holder: Holder): void {
+    if (holder.state === "dead" && holder.livePages === 0 && this.#rows[holder.index] === holder) {
+      this.#rows[holder.index] = undefined;
+    }
+  }
+
+  /**
+   * Where the next pages go: the better of two candidates drawn at random, by room and latency ("power of two
+   * choices": even spread although the figures are stale); all are looked at when neither seems to have room.
+   * Undefined if nobody takes pages.
+   */
+  choose(): Holder | undefined {
+    const count = this.#up.length;
+    if (count === 0) return undefined;
+    const first = this.#up[this.#prng.below(count)]!;
+    const second = this.#up[this.#prng.below(count)]!;
+    const best = this.#better(first, second);
+    if (!best.full && best.freeEstimate > 0) return best;
+    return this.#bestOfAll();
+  }
+
+  #bestOfAll(): Holder | undefined {
+    let best: Holder | undefined;
+    for (const holder of this.#up) {
+      if (!holder.full) best = best === undefined ? holder : this.#better(best, holder);
+    }
+    return best;
+  }
+
+  #better(a: Holder, b: Holder): Holder {
+    if (a.full !== b.full) return a.full ? b : a;
+    if (this.#muchSlower(a, b) && b.freeEstimate > 0) return b;
+    if (this.#muchSlower(b, a) && a.freeEstimate > 0) return a;
+    return b.freeEstimate > a.freeEstimate ? b : a;
+  }
+
+  #muchSlower(a: Holder, b: Holder): boolean {
+    return a.latencyMs > SLOW_MS && a.latencyMs > SLOWER_FACTOR * b.latencyMs;
+  }
+}
