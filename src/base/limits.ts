@@ -16,8 +16,6 @@ export const limits = {
   nbdConnectionsMax: 512,
   /** NBD requests taken from one connection and not yet answered. */
   nbdRequestsInFlightMax: 1024,
-  /** Shared by all NBD connections: bytes of requests taken plus bytes of answers not yet sent. */
-  nbdBytesInFlightMax: 32 * MiB,
 
   /** Page frames that ordinary requests may hold together: beyond it, sockets are left unread. */
   clientFramesSoft: 4096,
@@ -25,8 +23,24 @@ export const limits = {
   clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
   memoryServersMax: 1024,
-  /** Bytes queued for one memory server before its link is given up. */
-  peerQueueBytesMax: 64 * MiB,
+  /** Bytes queued for one memory server before pages wait in their frames instead. */
+  peerQueueBytesSoft: 2 * MiB,
+  /** Blocks that all links together may queue bytes in, and their size. */
+  peerBlocks: 512,
+  peerBlockBytes: 64 * KiB,
+  /** Blocks for answers to NBD clients. */
+  nbdBlocks: 160,
+  /** Pages that wait for a server with room are mentioned so often. */
+  starvedNoticeMs: 5_000,
+  /** Slots that one turn zeroes. */
+  zeroSlotsPerTurn: 16_384,
+  /** A client that does not do its part for so long, while others wait for what it holds, is disconnected. */
+  nbdIdleUnderContentionMsMax: 30_000,
+  /** A client must have chosen an export within this time. */
+  nbdNegotiationMsMax: 10_000,
+  /** Extents in one answer to BLOCK_STATUS, and slots looked at for it. */
+  blockStatusExtentsMax: 1024,
+  blockStatusSlotsMax: 262_144,
   /** A link with something outstanding that has been silent for so long is given up. */
   linkSilenceMsMax: 2_000,
   /** An idle link is asked for a sign of life so often. */

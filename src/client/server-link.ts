@@ -10,8 +10,8 @@ import {
   FrameType,
   getCapacity,
   getWide,
-  type Hello,
   Handshake,
+  type Hello,
   INVALIDATE_PAGES_MAX,
   LIST_END,
   META_BYTES,
@@ -25,8 +25,8 @@ import {
   putList,
   putMeta,
   putWide,
-  remoteError,
   Role,
+  remoteError,
   WireError,
 } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
@@ -70,7 +70,6 @@ export class ServerLink {
   /** Index of the holder behind it, once it is up. */
   holder = -1;
   lastHeardMs = 0;
-  /** Since when something has been waiting for an answer; undefined if nothing is. */
   readonly #arena: Arena;
   readonly #frames: FrameTable;
   readonly #port: LinkPort;
@@ -119,7 +118,10 @@ export class ServerLink {
     this.#nowMs = nowMs;
     this.lastHeardMs = nowMs;
     try {
-      return this.#reader.receive(bytes, start, end);
+      const taken = this.#reader.receive(bytes, start, end);
+      if (this.#window.outOfOrder)
+        throw new PeerError(WireError.PROTOCOL, "answers thousands of requests out of order");
+      return taken;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
       if (!error.remote) putError(this.out, error.wireCode, error.message);
@@ -260,7 +262,10 @@ export class ServerLink {
         if (this.#pingSentMs !== undefined) return;
         break;
     }
-    throw new PeerError(WireError.PROTOCOL, `${reader.typeName} (sequence ${reader.seq}) answers nothing we asked`);
+    throw new PeerError(
+      WireError.PROTOCOL,
+      `${reader.typeName} (sequence ${reader.seq}) answers nothing we asked`,
+    );
   }
 
   body(reader: FrameReader): void {
@@ -280,7 +285,14 @@ export class ServerLink {
     }
   }
 
-  page(_reader: FrameReader, index: number, _bytes: Uint8Array, start: number, end: number, position: number): void {
+  page(
+    _reader: FrameReader,
+    index: number,
+    _bytes: Uint8Array,
+    start: number,
+    end: number,
+    position: number,
+  ): void {
     while (this.#entryIndex < index) {
       this.#entryFrame = this.#frames.next[this.#entryFrame]!;
       this.#entryIndex += 1;
@@ -342,7 +354,10 @@ export class ServerLink {
     const count = this.#window.has(Asked.PUT, seq) ? this.#window.count(seq) : -1;
     const fits = status === AckStatus.OK ? accepted === count : status === AckStatus.FULL && accepted < count;
     if (count < 0 || !fits) {
-      throw new PeerError(WireError.PROTOCOL, `ACK: sequence ${seq}, ${accepted} accepted, status ${status}, of ${count}`);
+      throw new PeerError(
+        WireError.PROTOCOL,
+        `ACK: sequence ${seq}, ${accepted} accepted, status ${status}, of ${count}`,
+      );
     }
     let frame = this.#window.head(seq);
     this.#port.answered(this, this.#nowMs - this.#window.sentAtMs(seq));

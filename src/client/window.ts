@@ -4,8 +4,14 @@ import { NO_FRAME } from "./frame-table.ts";
 export const Asked = { NOTHING: 0, PUT: 1, GET: 2 } as const;
 
 /**
- * Requests sent on one link and not yet answered, by sequence number: each is a list of page frames. There are
- * never more of them than page frames, so a ring of that size cannot overflow.
+ * Requests sent on one link and not yet answered, by sequence number: each is a list of page frames, so there are
+ * never more of them than frames.
+ *
+ *     ring:   … answered | oldest ········ next | free …
+ *                         |<---- span ---->|
+ *
+ * The ring is twice the number of frames. A server answers in order, so the span stays below half of it; one that
+ * leaves a request unanswered while it answers thousands of later ones is `outOfOrder`.
  */
 export class Window {
   readonly #mask: number;
@@ -19,7 +25,7 @@ export class Window {
   #outstanding = 0;
 
   constructor(frames: number) {
-    const size = 2 ** Math.ceil(Math.log2(frames + 1));
+    const size = 2 ** Math.ceil(Math.log2(frames + 1) + 1);
     this.#mask = size - 1;
     this.#kind = new Uint8Array(size);
     this.#seq = new Uint32Array(size);
@@ -32,9 +38,9 @@ export class Window {
     return this.#outstanding;
   }
 
-  /** True if the next request would overtake one that is still unanswered a whole ring behind. */
-  get blocked(): boolean {
-    return this.#kind[this.#nextSeq & this.#mask] !== Asked.NOTHING;
+  /** True if the oldest unanswered request lies further back than a server that answers in order lets it. */
+  get outOfOrder(): boolean {
+    return (this.#nextSeq - this.#oldestSeq) >>> 0 > (this.#mask + 1) / 2;
   }
 
   /** Enters a request for `count` pages linked from `head`; returns its sequence number. */
@@ -75,15 +81,14 @@ export class Window {
     this.#kind[at] = Asked.NOTHING;
     this.#head[at] = NO_FRAME;
     this.#outstanding -= 1;
+    while (this.#oldestSeq !== this.#nextSeq && this.#kind[this.#oldestSeq & this.#mask] === Asked.NOTHING) {
+      this.#oldestSeq = (this.#oldestSeq + 1) >>> 0;
+    }
   }
 
   /** Takes out the oldest outstanding request: `visit` gets its kind and its first frame. False if there is none. */
   takeOldest(visit: (kind: number, head: number) => void): boolean {
-    if (this.#outstanding === 0) {
-      this.#oldestSeq = this.#nextSeq;
-      return false;
-    }
-    while (this.#kind[this.#oldestSeq & this.#mask] === Asked.NOTHING) this.#oldestSeq = (this.#oldestSeq + 1) >>> 0;
+    if (this.#outstanding === 0) return false;
     const at = this.#oldestSeq & this.#mask;
     const kind = this.#kind[at]!;
     const head = this.#head[at]!;

@@ -37,7 +37,6 @@ export class StreamSocket {
   #carry: Block | undefined;
   #carryFrom = 0;
   #carryTo = 0;
-  #feeding = false;
   #writingBytes = 0;
   #finishing = false;
   #ended = false;
@@ -138,16 +137,23 @@ export class StreamSocket {
     return carry;
   }
 
-  /** The handler can take bytes again. */
+  /** The handler can take bytes again: what was carried over is fed to it at the end of the turn. */
   resume(): void {
-    const carry = this.#carry;
-    if (carry === undefined || this.#feeding || this.#ended) return;
-    this.#feeding = true;
-    this.#carryFrom += this.#handler.receive(carry.bytes, this.#carryFrom, this.#carryTo);
-    this.#feeding = false;
-    if (this.#ended || this.#carryFrom < this.#carryTo) return;
-    this.#releaseCarry();
-    this.#socket?.resume();
+    if (this.#carry !== undefined) this.#options.flusher.scheduleResume(this);
+  }
+
+  /** Feeds what was carried over, through the region: only outside of any other socket's read. */
+  feedCarry(): void {
+    const { bytes, start } = this.#options.region;
+    while (this.#carry !== undefined && !this.#ended) {
+      const length = this.#carryTo - this.#carryFrom;
+      bytes.set(this.#carry.bytes.subarray(this.#carryFrom, this.#carryTo), start);
+      const taken = this.#handler.receive(bytes, start, start + length);
+      this.#carryFrom += taken;
+      if (taken < length || this.#ended) return;
+      this.#releaseCarry();
+      this.#socket?.resume();
+    }
   }
 
   #releaseCarry(): void {

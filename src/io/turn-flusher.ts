@@ -9,6 +9,8 @@ export class TurnFlusher {
   readonly #run = (): void => this.#flush();
   #dirty: StreamSocket[] = [];
   #flushing: StreamSocket[] = [];
+  #resumed: StreamSocket[] = [];
+  #resuming: StreamSocket[] = [];
   #scheduled = false;
 
   /** `beforeFlush` lets a core encode what it has batched up; it may schedule more sockets. */
@@ -29,8 +31,23 @@ export class TurnFlusher {
     this.wake();
   }
 
+  /** The socket's handler can take again what it had to leave. */
+  scheduleResume(socket: StreamSocket): void {
+    this.#resumed.push(socket);
+    this.wake();
+  }
+
+  #feed(): void {
+    const now = this.#resumed;
+    this.#resumed = this.#resuming;
+    this.#resuming = now;
+    for (let i = 0; i < now.length; i += 1) now[i]!.feedCarry();
+    now.length = 0;
+  }
+
   #flush(): void {
     this.#scheduled = false;
+    this.#feed();
     this.#beforeFlush();
     const now = this.#dirty;
     this.#dirty = this.#flushing;

@@ -1,0 +1,453 @@
+import { type Capacity, type Hello, highWord, lowWord, type Prover } from "../../proto/peer/index.ts";
+import type { Arena } from "../base/arena.ts";
+import { NswapError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import type { Prng } from "../base/prng.ts";
+import type { Holder } from "../placement/holder.ts";
+import { IpTable } from "../placement/ip-table.ts";
+import { Place, SlotMap } from "../slots/slot-map.ts";
+import { ClientCounters } from "./counters.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import { FrameTable, NO_FRAME } from "./frame-table.ts";
+import { PageResult, type PageWaiter } from "./page-waiter.ts";
+import { PartialWrites } from "./partial-writes.ts";
+import { PendingWrites } from "./pending-writes.ts";
+import { identityOf, type LinkPort, ServerLink } from "./server-link.ts";
+
+/** What the core tells its surroundings. */
+export interface ClientCorePort {
+  /** The core has given up a link: its connection is to be closed (after sending what is queued, if it can). */
+  linkClosed(link: ServerLink): void;
+  /** Something that people want to know of. */
+  notice(text: string): void;
+}
+
+export interface ClientCoreOptions {
+  arena: Arena;
+  slots: number;
+  /** Page frames; default limits.clientFrames. */
+  frames?: number;
+  prng: Prng;
+  own: Hello;
+  prover: Prover | undefined;
+  port: ClientCorePort;
+}
+
+/** Pages that go into one PUTPAGE: those of the longest request the kernel usually sends. */
+const PUT_PAGES = 32;
+/** A page that comes back wrong is asked for so often before it counts as lost. */
+const READ_ATTEMPTS = 3;
+
+/**
+ * The client's core: reads and writes of pages, decided without I/O. What a turn brings in is gathered; `flush`,
+ * at the turn's end, places pages and encodes batches.
+ *
+ *     write:  frame -> same-filled? map : pending, to place -> (flush) PUTPAGE -> ACK -> map, waiter told
+ *     read:   frame <- pending | map | (flush) GETPAGE -> PAGES -> checksum -> waiter told
+ *
+ * A write is visible to reads from the moment it is taken, and replaces what older writes of the slot leave behind
+ * when it is held. A link that ends gives its writes back to be placed elsewhere; its reads wait for the server.
+ */
+export class ClientCore implements LinkPort {
+  readonly frames: FrameTable;
+  readonly slots: SlotMap;
+  readonly table: IpTable;
+  readonly counters = new ClientCounters();
+  readonly #arena: Arena;
+  readonly #options: ClientCoreOptions;
+  readonly #pending: PendingWrites;
+  readonly #partial: PartialWrites;
+  readonly #toPlace: FrameQueue;
+  /** By holder index. */
+  readonly #links: (ServerLink | undefined)[] = [];
+  readonly #waiting: (FrameQueue | undefined)[] = [];
+  readonly #all = new Set<ServerLink>();
+  #nextPageId = 1;
+  #nowMs = 0;
+  #starvedSinceMs: number | undefined;
+
+  constructor(options: ClientCoreOptions) {
+    this.#options = options;
+    this.#arena = options.arena;
+    this.frames = new FrameTable(options.arena, options.frames ?? limits.clientFrames);
+    this.slots = new SlotMap(options.slots);
+    this.table = new IpTable(options.prng);
+    this.#pending = new PendingWrites(this.frames);
+    this.#toPlace = new FrameQueue(this.frames);
+    this.#partial = new PartialWrites(this.#arena, this.frames, {
+      readPage: (frame) => this.readPage(frame),
+      applyWrite: (frame) => this.#applyWrite(frame),
+      applyZero: (slot, hole) => this.#applyZero(slot, hole),
+    });
+  }
+
+  // Pages
+
+  /** Writes the whole page in the frame; the frame is given back and its waiter told when the page is held. */
+  writePage(frame: number): void {
+    if (!this.#partial.deferPage(frame)) this.#applyWrite(frame);
+  }
+
+  /** Writes bytes [from, to) of the frame's page. Needs one frame more while the rest is read. */
+  writePart(frame: number, from: number, to: number): void {
+    this.#partial.write(frame, from, to);
+  }
+
+  /** The slot reads as zeros from now on; `hole`: nothing need be kept for it. The waiter is told at once, as a rule. */
+  zeroPage(slot: number, hole: boolean, waiter: PageWaiter): void {
+    if (this.#partial.deferZero(slot, hole, waiter)) return;
+    this.#applyZero(slot, hole);
+    waiter.pageDone(NO_FRAME, PageResult.OK);
+  }
+
+  /** Reads the frame's slot into the frame and tells its waiter, at once if no server is needed. */
+  readPage(frame: number): void {
+    const slot = this.frames.slot[frame]!;
+    const at = this.frames.address(frame);
+    const newest = this.#pending.newest(slot);
+    const place = this.slots.place(slot);
+    if (newest !== NO_FRAME) this.#arena.copy(at, this.frames.address(newest), 4096);
+    else if (place === Place.UNMAPPED) this.#arena.fill(at, 0, 4096);
+    else if (place === Place.SAME_FILLED) {
+      this.#arena.fillPattern(at, this.slots.wordLow(slot), this.slots.wordHigh(slot), 4096);
+    } else if (place === Place.LOST) return this.#readDone(frame, PageResult.LOST);
+    else return this.#readHeld(frame, slot, this.table.at(place - Place.FIRST_HOLDER));
+    this.counters.localIn += 1;
+    this.#readDone(frame, PageResult.OK);
+  }
+
+  #readHeld(frame: number, slot: number, holder: Holder): void {
+    if (holder.state === "dead") {
+      this.#lose(slot, `its server "${holder.name}" is gone`);
+      return this.#readDone(frame, PageResult.LOST);
+    }
+    this.frames.pageId[frame] = this.slots.pageId(slot);
+    this.frames.checksum[frame] = this.slots.checksum(slot);
+    const link = this.#links[holder.index];
+    if (link !== undefined) link.getPage(frame);
+    else this.#waitingFor(holder).push(frame);
+  }
+
+  #waitingFor(holder: Holder): FrameQueue {
+    this.#waiting[holder.index] ??= new FrameQueue(this.frames);
+    return this.#waiting[holder.index]!;
+  }
+
+  #readDone(frame: number, result: PageResult): void {
+    this.frames.waiter[frame]!.pageDone(frame, result);
+  }
+
+  /** True if the slot has nothing anywhere: neither a page nor a write under way. */
+  isHole(slot: number): boolean {
+    return this.slots.place(slot) === Place.UNMAPPED && this.#pending.newest(slot) === NO_FRAME;
+  }
+
+  /** True if the slot is known to read as zeros without asking a server. */
+  isZero(slot: number): boolean {
+    if (this.#pending.newest(slot) !== NO_FRAME) return false;
+    const place = this.slots.place(slot);
+    if (place === Place.UNMAPPED) return true;
+    return place === Place.SAME_FILLED && this.slots.wordLow(slot) === 0 && this.slots.wordHigh(slot) === 0;
+  }
+
+  #applyWrite(frame: number): void {
+    const at = this.frames.address(frame);
+    const slot = this.frames.slot[frame]!;
+    if (this.#arena.isSameFilled(at)) {
+      this.#supersede(slot);
+      this.slots.setSameFilled(
+        slot,
+        this.#arena.view.getUint32(at, true),
+        this.#arena.view.getUint32(at + 4, true),
+      );
+      this.counters.sameFilledOut += 1;
+      return this.#writeDone(frame);
+    }
+    const id = this.#nextPageId;
+    this.#nextPageId += 1;
+    this.frames.pageId[frame] = id;
+    this.frames.checksum[frame] = this.#arena.pageChecksum(at, lowWord(id), highWord(id));
+    this.#pending.push(frame);
+    this.#toPlace.push(frame);
+  }
+
+  #applyZero(slot: number, hole: boolean): void {
+    this.#supersede(slot);
+    if (hole) this.slots.setUnmapped(slot);
+    else this.slots.setSameFilled(slot, 0, 0);
+  }
+
+  #writeDone(frame: number): void {
+    const waiter = this.frames.waiter[frame]!;
+    this.frames.give(frame);
+    waiter.pageDone(frame, PageResult.OK);
+  }
+
+  /** Something newer than every write of the slot so far takes effect at once. */
+  #supersede(slot: number): void {
+    this.#pending.supersede(slot);
+    this.#release(slot);
+  }
+
+  /** The page that the slot means is needed no more. The caller sets what the slot means next. */
+  #release(slot: number): void {
+    const place = this.slots.place(slot);
+    if (place < Place.FIRST_HOLDER) return;
+    const holder = this.table.at(place - Place.FIRST_HOLDER);
+    holder.livePages -= 1;
+    // A server that is away is told when it comes back: its LISTING shows what it holds in vain.
+    this.#links[holder.index]?.invalidate(this.slots.pageId(slot));
+    this.table.forgetIfUnused(holder);
+  }
+
+  #lose(slot: number, why: string): void {
+    this.#options.port.notice(`slot ${slot}, page ${this.slots.pageId(slot)} is lost: ${why}`);
+    this.#release(slot);
+    this.slots.setLost(slot);
+    this.counters.pagesLost += 1;
+  }
+
+  // Turns and time
+
+  /** End of a turn: places what is to be placed and encodes what was gathered for each server. */
+  flush(nowMs: number): void {
+    this.#nowMs = nowMs;
+    this.#place();
+    for (const link of this.#links) this.#flushLink(link);
+  }
+
+  #flushLink(link: ServerLink | undefined): void {
+    if (link === undefined) return;
+    try {
+      link.flush(this.#nowMs);
+    } catch (error) {
+      // Only a peer that does not read can fill the queue's pool.
+      if (!(error instanceof NswapError)) throw error;
+      this.dropLink(link, error);
+    }
+  }
+
+  #place(): void {
+    const queue = this.#toPlace;
+    for (;;) {
+      while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
+      if (queue.length === 0) return;
+      const holder = this.table.choose();
+      const link = holder === undefined ? undefined : this.#links[holder.index];
+      if (holder === undefined || link === undefined || link.out.queuedBytes > limits.peerQueueBytesSoft)
+        return;
+      const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
+      for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
+        this.frames.placedOn[frame] = holder.index;
+      }
+      holder.unackedPages += count;
+      link.putPages(queue, count, this.#nowMs);
+    }
+  }
+
+  /** Time passes: silent links are given up, idle ones asked for a sign of life. */
+  tick(nowMs: number): void {
+    this.#nowMs = nowMs;
+    for (const link of this.#all) {
+      const silentMs = nowMs - link.lastHeardMs;
+      const silentMsMax = link.up ? limits.linkSilenceMsMax : limits.linkConnectMsMax;
+      if ((link.owed || !link.up) && silentMs > silentMsMax) {
+        this.dropLink(
+          link,
+          new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true }),
+        );
+      } else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
+    }
+    this.#sayIfStarved(nowMs);
+    this.flush(nowMs);
+  }
+
+  #sayIfStarved(nowMs: number): void {
+    if (this.#toPlace.length === 0) this.#starvedSinceMs = undefined;
+    else if (this.#starvedSinceMs === undefined) this.#starvedSinceMs = nowMs;
+    else if (nowMs - this.#starvedSinceMs > limits.starvedNoticeMs) {
+      this.#starvedSinceMs = nowMs;
+      this.#options.port.notice(`${this.#toPlace.length} pages wait for a memory server with room`);
+    }
+  }
+
+  /** True if pages wait for a server to take them. */
+  get starved(): boolean {
+    return this.#toPlace.length > 0;
+  }
+
+  // Links
+
+  /** A connection to a memory server was made; what comes from it goes to the link. */
+  openLink(out: OutQueue, nowMs: number): ServerLink {
+    const { arena, own, prover } = this.#options;
+    const link = new ServerLink(out, { arena, frames: this.frames, own, prover, port: this });
+    link.lastHeardMs = nowMs;
+    this.#all.add(link);
+    return link;
+  }
+
+  /** Gives a link up from our side. */
+  dropLink(link: ServerLink, error: Error): void {
+    link.close(error);
+    this.#options.port.linkClosed(link);
+    this.linkEnded(link);
+  }
+
+  /** The link's connection is over. Its writes are placed anew, its reads wait for the server to return. */
+  linkEnded(link: ServerLink): void {
+    if (!this.#all.delete(link)) return;
+    link.close(new NswapError("PEER_CLOSED", "the connection ended", { retry: true }));
+    if (link.holder < 0) return;
+    const holder = this.table.at(link.holder);
+    this.#links[holder.index] = undefined;
+    this.table.setAway(holder);
+    this.counters.linksLost += 1;
+    link.surrender(
+      (frame) => this.#placeAgain(holder, frame),
+      (frame) => this.#waitingFor(holder).push(frame),
+    );
+    this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
+  }
+
+  #placeAgain(holder: Holder, frame: number): void {
+    holder.unackedPages -= 1;
+    this.frames.placedOn[frame] = NO_FRAME;
+    this.counters.placedAgain += 1;
+    this.#toPlace.push(frame);
+  }
+
+  /**
+   * A memory server is provably gone with its pages: another process answers in its place, or it said that it
+   * leaves. Its slots are lost, and those who wait for them are told.
+   */
+  serverLost(identity: string, why: string): void {
+    const holder = this.table.byIdentity(identity);
+    if (holder === undefined) return;
+    const link = this.#links[holder.index];
+    if (link !== undefined) this.dropLink(link, new NswapError("PEER_CLOSED", why));
+    this.counters.serversLost += 1;
+    this.#options.port.notice(
+      `memory server "${holder.name}" is lost with ${holder.livePages} pages: ${why}`,
+    );
+    const waiting = this.#waiting[holder.index];
+    this.#waiting[holder.index] = undefined;
+    this.table.setDead(holder);
+    if (waiting !== undefined) this.#readAgain(waiting);
+  }
+
+  /** Looks each frame of the queue up anew. */
+  #readAgain(queue: FrameQueue): void {
+    for (let left = queue.length; left > 0; left -= 1) this.readPage(queue.shift());
+  }
+
+  /** Slots whose page is provably lost, whether or not somebody has asked for it. */
+  get lostPages(): number {
+    return this.table.holders.reduce(
+      (sum, h) => sum + (h.state === "dead" ? h.livePages : 0),
+      this.slots.lost,
+    );
+  }
+
+  /** The client ends in order: servers may drop its pages. */
+  goodbye(): void {
+    for (const link of this.#all) link.goodbye();
+  }
+
+  // LinkPort
+
+  linkUp(link: ServerLink, hello: Hello, capacity: Capacity): void {
+    const identity = identityOf(hello);
+    const known = this.table.byIdentity(identity);
+    if (known !== undefined && this.#links[known.index] !== undefined) {
+      link.close(new NswapError("PEER_REFUSED", `"${hello.name}" is linked already`));
+      return;
+    }
+    const holder = this.table.admit(identity, hello.name);
+    link.holder = holder.index;
+    this.#links[holder.index] = link;
+    this.table.setUp(holder);
+    holder.report(capacity);
+    // What it holds and we no longer mean (messages lost with an earlier link) is found out and dropped.
+    link.list();
+    const waiting = this.#waiting[holder.index];
+    if (waiting !== undefined) this.#readAgain(waiting);
+  }
+
+  capacity(link: ServerLink, capacity: Capacity): void {
+    this.table.at(link.holder).report(capacity);
+  }
+
+  answered(link: ServerLink, latencyMs: number): void {
+    this.table.at(link.holder).observeLatency(latencyMs);
+  }
+
+  pageHeld(link: ServerLink, frame: number): void {
+    const holder = this.table.at(link.holder);
+    const slot = this.frames.slot[frame]!;
+    const id = this.frames.pageId[frame]!;
+    holder.unackedPages -= 1;
+    this.frames.placedOn[frame] = NO_FRAME;
+    this.counters.pagesOut += 1;
+    if (this.frames.stale[frame] === 1) link.invalidate(id);
+    else {
+      this.#pending.settle(frame);
+      this.#release(slot);
+      this.slots.setPage(slot, holder.index, id, this.frames.checksum[frame]!);
+      holder.livePages += 1;
+    }
+    this.#writeDone(frame);
+  }
+
+  pageRefused(link: ServerLink, frame: number): void {
+    const holder = this.table.at(link.holder);
+    holder.full = true;
+    this.#placeAgain(holder, frame);
+  }
+
+  pageArrived(_link: ServerLink, frame: number): void {
+    const id = this.frames.pageId[frame]!;
+    const sum = this.#arena.pageChecksum(this.frames.address(frame), lowWord(id), highWord(id));
+    if (sum === this.frames.checksum[frame]) {
+      this.counters.pagesIn += 1;
+      return this.#readDone(frame, PageResult.OK);
+    }
+    this.counters.checksumErrors += 1;
+    this.frames.attempts[frame] += 1;
+    const slot = this.frames.slot[frame]!;
+    if (this.#stillMeans(slot, id) && this.frames.attempts[frame]! >= READ_ATTEMPTS) {
+      this.#lose(slot, "its bytes are not what was written");
+    }
+    this.readPage(frame);
+  }
+
+  pageMissing(link: ServerLink, frame: number): void {
+    const slot = this.frames.slot[frame]!;
+    // Overwritten or trimmed since it was asked for: what the slot means now is read instead.
+    if (this.#stillMeans(slot, this.frames.pageId[frame]!)) {
+      this.#lose(slot, `"${this.table.at(link.holder).name}" does not hold it any more`);
+    }
+    this.readPage(frame);
+  }
+
+  #stillMeans(slot: number, pageId: number): boolean {
+    return this.slots.place(slot) >= Place.FIRST_HOLDER && this.slots.pageId(slot) === pageId;
+  }
+
+  pageListed(link: ServerLink, pageId: number, slot: number): void {
+    if (slot < this.slots.slots) {
+      const meant =
+        this.slots.place(slot) === Place.FIRST_HOLDER + link.holder && this.slots.pageId(slot) === pageId;
+      if (meant || this.#isPlacedOn(slot, pageId, link.holder)) return;
+    }
+    link.invalidate(pageId);
+  }
+
+  #isPlacedOn(slot: number, pageId: number, holder: number): boolean {
+    for (let frame = this.#pending.newest(slot); frame !== NO_FRAME; frame = this.frames.older[frame]!) {
+      if (this.frames.pageId[frame] === pageId) return this.frames.placedOn[frame] === holder;
+    }
+    return false;
+  }
+}

@@ -1,0 +1,120 @@
+import { type NbdExport, NbdExportTable, NbdExtents, type NbdSessionError } from "nbd-server-protocol";
+import type { Arena } from "../base/arena.ts";
+import { limits } from "../base/limits.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { Admission } from "./admission.ts";
+import type { ClientCore } from "./client-core.ts";
+import type { ClientRequest } from "./client-request.ts";
+import { NbdConnection, type NbdConnectionPort } from "./nbd-connection.ts";
+
+export interface NbdFrontOptions {
+  arena: Arena;
+  core: ClientCore;
+  exportName: string;
+  sizeBytes: number;
+  /** Bytes that answers to all connections may queue. */
+  answerBytesMax: number;
+  /** Sees to it that `flush` is called at the end of the turn. */
+  wake: () => void;
+  notice: (text: string) => void;
+}
+
+/** The NBD side of a client: its export, its connections, and what they share. */
+export class NbdFront {
+  readonly arena: Arena;
+  readonly core: ClientCore;
+  readonly admission: Admission;
+  readonly extents = new NbdExtents(limits.blockStatusExtentsMax);
+  readonly wake: () => void;
+  requestsInFlight = 0;
+  readonly #exports: NbdExportTable;
+  readonly #notice: (text: string) => void;
+  readonly #connections = new Set<NbdConnection>();
+  #zeroing: ClientRequest[] = [];
+  readonly #toOffer: NbdConnection[] = [];
+
+  constructor(options: NbdFrontOptions) {
+    this.arena = options.arena;
+    this.core = options.core;
+    this.wake = options.wake;
+    this.#notice = options.notice;
+    this.admission = new Admission(options.core.frames, options.answerBytesMax);
+    this.#exports = new NbdExportTable([describeExport(options.exportName, options.sizeBytes)]);
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  connect(out: OutQueue, port: NbdConnectionPort, nowMs: number): NbdConnection {
+    const connection = new NbdConnection(this, out, this.#exports, port, nowMs);
+    this.#connections.add(connection);
+    return connection;
+  }
+
+  /** A connection's session has ended. */
+  connectionClosed(connection: NbdConnection, reason: NbdSessionError | undefined): void {
+    this.#connections.delete(connection);
+    if (reason !== undefined && reason.code !== "connection-lost") {
+      this.#notice(`NBD client disconnected: ${reason.message}`);
+    }
+  }
+
+  /** The rest of a long range of zeros is for the next turn. */
+  zeroLater(request: ClientRequest): void {
+    this.#zeroing.push(request);
+    this.wake();
+  }
+
+  /** The connection may be able to go on with what it left: it is asked at the end of the turn. */
+  offerLater(connection: NbdConnection): void {
+    if (connection.offered) return;
+    connection.offered = true;
+    this.#toOffer.push(connection);
+    this.wake();
+  }
+
+  /** End of a turn: goes on with long ranges of zeros, and lets waiting requests in. */
+  flush(): void {
+    const now = this.#zeroing;
+    if (now.length > 0) {
+      this.#zeroing = [];
+      for (const request of now) request.connection.zeroSome(request);
+    }
+    this.admission.advance();
+    for (let i = 0; i < this.#toOffer.length; i += 1) {
+      this.#toOffer[i]!.offered = false;
+      this.#toOffer[i]!.retry();
+    }
+    this.#toOffer.length = 0;
+  }
+
+  tick(nowMs: number): void {
+    for (const connection of this.#connections) connection.tick(nowMs);
+    this.admission.tick(nowMs);
+  }
+
+  /** The client is stopping: what is in flight is answered, all further is refused. */
+  shutDown(): void {
+    for (const connection of this.#connections) connection.session.shutDown();
+  }
+}
+
+function describeExport(name: string, sizeBytes: number): NbdExport {
+  return {
+    name,
+    description: "swap on the memory of other machines",
+    sizeBytes,
+    readOnly: false,
+    canFlush: true,
+    canFua: true,
+    canTrim: true,
+    canWriteZeroes: true,
+    canFastZero: true,
+    canCache: true,
+    // All connections share one core: what one was answered, the others see.
+    canMultiConn: true,
+    blockSize: { minimum: 1, preferred: PAGE_BYTES, maximum: limits.nbdRequestBytesMax },
+  };
+}

@@ -1,0 +1,109 @@
+import { existsSync, unlinkSync } from "node:fs";
+import net from "node:net";
+import type { BlockPool } from "../base/blocks.ts";
+import { NswapError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
+import { OutQueue } from "../base/out-queue.ts";
+import type { NbdConnection } from "../client/nbd-connection.ts";
+import type { NbdFront } from "../client/nbd-front.ts";
+import { adoptRaw } from "./raw-socket.ts";
+import type { ReceiveRegion } from "./receive-region.ts";
+import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
+import type { TurnFlusher } from "./turn-flusher.ts";
+
+export interface NbdListenerOptions {
+  front: NbdFront;
+  region: ReceiveRegion;
+  sendPool: BlockPool;
+  carryPool: BlockPool;
+  flusher: TurnFlusher;
+  nowMs: () => number;
+}
+
+/** Where a listener listens. */
+export type NbdAddress = { path: string } | { host: string; port: number };
+
+/** Accepts NBD clients on one address and connects each with the front. */
+export class NbdListener {
+  readonly #options: NbdListenerOptions;
+  readonly #server: net.Server;
+  readonly #sockets = new Set<StreamSocket>();
+
+  private constructor(options: NbdListenerOptions) {
+    this.#options = options;
+    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+  }
+
+  /** Listens; a dead Unix socket left in the way is replaced, one that answers is an error. */
+  static async start(address: NbdAddress, options: NbdListenerOptions): Promise<NbdListener> {
+    if ("path" in address) await clearSocketPath(address.path);
+    const listener = new NbdListener(options);
+    await listen(listener.#server, address);
+    return listener;
+  }
+
+  /** The address in use, with the port that was picked for port 0. */
+  get address(): string | net.AddressInfo {
+    return this.#server.address()!;
+  }
+
+  #accept(accepted: net.Socket): void {
+    const { front, region, sendPool, carryPool, flusher, nowMs } = this.#options;
+    if (front.connections >= limits.nbdConnectionsMax) {
+      accepted.destroy();
+      return;
+    }
+    const out = new OutQueue(sendPool, () => socket.markDirty());
+    const handler: StreamHandler = {
+      receive: (bytes, start, end) => connection.receive(bytes, start, end, nowMs()),
+      drained: () => connection.drained(nowMs()),
+      ended: () => {
+        this.#sockets.delete(socket);
+        connection.disconnected();
+      },
+    };
+    const socket = new StreamSocket(out, handler, { region, carryPool, flusher });
+    const port = { resume: () => socket.resume(), finish: () => socket.finish() };
+    const connection: NbdConnection = front.connect(out, port, nowMs());
+    this.#sockets.add(socket);
+    socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));
+  }
+
+  /** Stops accepting; connections stay. */
+  stopAccepting(): void {
+    this.#server.close();
+  }
+
+  /** Closes everything at once. */
+  close(): void {
+    this.#server.close();
+    for (const socket of this.#sockets) socket.destroy();
+  }
+}
+
+/** Listens and turns the usual failures into errors that say what to do. */
+export function listen(server: net.Server, address: NbdAddress): Promise<void> {
+  const where = "path" in address ? address.path : `${address.host}:${address.port}`;
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const used = cause.code === "EADDRINUSE";
+      const message = used ? `${where} is in use already` : `cannot listen on ${where}: ${cause.message}`;
+      reject(new NswapError(used ? "ADDRESS_IN_USE" : "ADDRESS_REFUSED", message, { cause }));
+    });
+    server.listen(address, () => resolve());
+  });
+}
+
+async function clearSocketPath(path: string): Promise<void> {
+  if (!existsSync(path)) return;
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = net.connect({ path });
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+  });
+  if (alive) throw new NswapError("ADDRESS_IN_USE", `${path} exists and is not a dead socket`);
+  unlinkSync(path);
+}
