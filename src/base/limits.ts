@@ -28,8 +28,9 @@ export const limits = {
   /** Blocks that all links together may queue bytes in, and their size. */
   peerBlocks: 512,
   peerBlockBytes: 64 * KiB,
-  /** Blocks for answers to NBD clients. */
-  nbdBlocks: 160,
+  /** Blocks for answers to NBD clients: the longest answer beside ordinary ones and the unfilled ends of blocks. */
+  nbdBlocks: 640,
+  nbdBlockBytes: 64 * KiB,
   /** Pages that wait for a server with room are mentioned so often. */
   starvedNoticeMs: 5_000,
   /** Slots that one turn zeroes. */
@@ -46,6 +47,10 @@ export const limits = {
   /** An idle link is asked for a sign of life so often. */
   linkPingMs: 1_000,
   linkConnectMsMax: 3_000,
+  /** How often the cores are told the time. */
+  tickMs: 100,
+  /** A connection that we end is given so long to take what is still queued. */
+  finishMsMax: 3_000,
   linkRetryMsMin: 50,
   linkRetryMsMax: 2_000,
 

@@ -58,11 +58,10 @@ export class Admission {
     return true;
   }
 
-  /** Bytes queued by all connections that are active. */
+  /** What the queues of all active connections take, the unfilled ends of their blocks included. */
   #queuedBytes(): number {
-    if (this.#active.size === 1) for (const only of this.#active) return only.queuedBytes;
     let sum = 0;
-    for (const who of this.#active) sum += who.queuedBytes;
+    for (const who of this.#active) sum += who.queuedBytes + 2 * limits.nbdBlockBytes;
     return sum;
   }
 

@@ -29,7 +29,8 @@ export interface ClientCoreOptions {
   /** Page frames; default limits.clientFrames. */
   frames?: number;
   prng: Prng;
-  own: Hello;
+  /** Who we are, with a fresh nonce each time. */
+  own: () => Hello;
   prover: Prover | undefined;
   port: ClientCorePort;
 }
@@ -282,7 +283,7 @@ export class ClientCore implements LinkPort {
   /** A connection to a memory server was made; what comes from it goes to the link. */
   openLink(out: OutQueue, nowMs: number): ServerLink {
     const { arena, own, prover } = this.#options;
-    const link = new ServerLink(out, { arena, frames: this.frames, own, prover, port: this });
+    const link = new ServerLink(out, { arena, frames: this.frames, own: own(), prover, port: this });
     link.lastHeardMs = nowMs;
     this.#all.add(link);
     return link;

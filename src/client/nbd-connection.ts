@@ -10,6 +10,7 @@ import {
 } from "nbd-server-protocol";
 import type { Arena } from "../base/arena.ts";
 import { invariant } from "../base/assert.ts";
+import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
@@ -25,6 +26,8 @@ export interface NbdConnectionPort {
   resume(): void;
   /** The session is over: send what is queued, then close. */
   finish(): void;
+  /** Close at once: what is queued is not whole. */
+  destroy(error: Error): void;
 }
 
 /**
@@ -74,9 +77,22 @@ export class NbdConnection implements NbdHandler, Admitted {
     invariant(bytes === this.#arena.bytes, "NBD bytes are received into the arena");
     this.#progressMs = nowMs;
     if (this.#over) return end - start;
-    const taken = this.session.receive(bytes, start, end);
+    let taken = 0;
+    this.#guard(() => {
+      taken = this.session.receive(bytes, start, end);
+    });
     // After DISC or the end, the rest is nobody's.
     return this.#over ? end - start : taken;
+  }
+
+  /** Send blocks are counted by admission; should they run out all the same, this client pays for it, alone. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      if (!(error instanceof NswapError)) throw error;
+      this.#port.destroy(error);
+    }
   }
 
   get #over(): boolean {
@@ -309,7 +325,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   /** All pages of the request are done: it is answered, and what it held is free. */
   completed(request: ClientRequest): void {
     const { nbd } = request;
-    if (nbd !== undefined) this.#answer(request, nbd);
+    if (nbd !== undefined) this.#guard(() => this.#answer(request, nbd));
     this.#giveFrames(request);
     this.#front.admission.release(this, request.admittedFrames, request.admittedBytes);
     this.#front.requestsInFlight -= 1;

@@ -63,7 +63,11 @@ export class NbdListener {
       },
     };
     const socket = new StreamSocket(out, handler, { region, carryPool, flusher });
-    const port = { resume: () => socket.resume(), finish: () => socket.finish() };
+    const port = {
+      resume: () => socket.resume(),
+      finish: () => socket.finish(),
+      destroy: (error: Error) => socket.destroy(error),
+    };
     const connection: NbdConnection = front.connect(out, port, nowMs());
     this.#sockets.add(socket);
     socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));

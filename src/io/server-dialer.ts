@@ -132,9 +132,9 @@ export class ServerDialer {
     target.lastError = "";
   }
 
-  /** The core has given the link up. */
+  /** The core has given the link up: nothing more is expected of the other side, not even to read. */
   linkClosed(link: ServerLink): void {
-    this.#byLink.get(link)?.socket?.finish();
+    this.#byLink.get(link)?.socket?.destroy();
   }
 
   #ended(target: Target, error: Error | undefined): void {

@@ -1,5 +1,6 @@
 import type net from "node:net";
 import type { Block, BlockPool } from "../base/blocks.ts";
+import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import type { OnRead } from "./raw-socket.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
@@ -161,9 +162,11 @@ export class StreamSocket {
     this.#carry = undefined;
   }
 
-  /** Sends what is queued, then closes. */
+  /** Sends what is queued, then closes; a peer that does not take it is not waited for long. */
   finish(): void {
+    if (this.#finishing || this.#ended) return;
     this.#finishing = true;
+    setTimeout(() => this.destroy(), limits.finishMsMax).unref();
     this.markDirty();
   }
 

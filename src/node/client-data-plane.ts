@@ -1,0 +1,137 @@
+import { type Hello, PAGES_PER_FRAME_MAX, type Prover, Role } from "../../proto/peer/index.ts";
+import { Arena } from "../base/arena.ts";
+import { ArenaBlockPool, HeapBlockPool } from "../base/blocks.ts";
+import { limits } from "../base/limits.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { Prng } from "../base/prng.ts";
+import { ClientCore } from "../client/client-core.ts";
+import { NbdFront } from "../client/nbd-front.ts";
+import { type NbdAddress, NbdListener } from "../io/nbd-listener.ts";
+import { receiveRegionIn } from "../io/receive-region.ts";
+import { ServerDialer } from "../io/server-dialer.ts";
+import { TurnFlusher } from "../io/turn-flusher.ts";
+
+export interface ClientDataPlaneOptions {
+  name: string;
+  /** 16 random bytes: whose pages these are. */
+  identity: Uint8Array;
+  /** 32 fresh random bytes. */
+  nonce: () => Uint8Array;
+  seed: number;
+  sizeBytes: number;
+  exportName: string;
+  prover: Prover | undefined;
+  notice: (text: string) => void;
+}
+
+/**
+ * The client's path of a page, put together: arena, core, NBD front, sockets.
+ *
+ *     arena: | page frames | receive region | answers to NBD clients | queues to memory servers |
+ */
+export class ClientDataPlane {
+  readonly core: ClientCore;
+  readonly front: NbdFront;
+  readonly dialer: ServerDialer;
+  readonly #listeners: NbdListener[] = [];
+  readonly #listenerOptions: ConstructorParameters<typeof ServerDialer>[0] & { front: NbdFront };
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(options: ClientDataPlaneOptions) {
+    const nowMs = (): number => performance.now();
+    const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
+    const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
+    const arena = new Arena(
+      (limits.clientFrames + 1) * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES,
+    );
+    const own: Hello = {
+      role: Role.CLIENT,
+      keyed: options.prover !== undefined,
+      identity: options.identity,
+      nonce: options.nonce(),
+      epoch: 0,
+      pagesPerFrame: PAGES_PER_FRAME_MAX,
+      name: options.name,
+    };
+    const { notice, prover } = options;
+    this.core = new ClientCore({
+      arena,
+      slots: options.sizeBytes / PAGE_BYTES,
+      prng: new Prng(options.seed),
+      own: () => ({ ...own, nonce: options.nonce() }),
+      prover,
+      port: { linkClosed: (link) => this.dialer.linkClosed(link), notice },
+    });
+    const flusher = new TurnFlusher(() => {
+      this.front.flush();
+      this.core.flush(nowMs());
+    });
+    this.front = new NbdFront({
+      arena,
+      core: this.core,
+      exportName: options.exportName,
+      sizeBytes: options.sizeBytes,
+      answerBytesMax: nbdBytes,
+      wake: () => flusher.wake(),
+      notice,
+    });
+    const { bytes, view } = arena;
+    const region = receiveRegionIn(bytes, arena.allocate(limits.receiveBytesMax));
+    const nbdStart = arena.allocate(nbdBytes);
+    const peerStart = arena.allocate(peerBytes);
+    const carryPool = new HeapBlockPool(
+      limits.nbdConnectionsMax + limits.memoryServersMax,
+      limits.receiveBytesMax,
+    );
+    const nbdPool = new ArenaBlockPool({
+      bytes,
+      view,
+      start: nbdStart,
+      count: limits.nbdBlocks,
+      blockBytes: limits.nbdBlockBytes,
+    });
+    const peerPool = new ArenaBlockPool({
+      bytes,
+      view,
+      start: peerStart,
+      count: limits.peerBlocks,
+      blockBytes: limits.peerBlockBytes,
+    });
+    const shared = { core: this.core, region, carryPool, flusher, nowMs, notice };
+    this.dialer = new ServerDialer({ ...shared, sendPool: peerPool });
+    this.#listenerOptions = { ...shared, front: this.front, sendPool: nbdPool };
+    this.#timer = setInterval(() => {
+      this.core.tick(nowMs());
+      this.front.tick(nowMs());
+      flusher.wake();
+    }, limits.tickMs);
+  }
+
+  /** Serves NBD on one more address; returns it as listened on. */
+  async listen(address: NbdAddress): Promise<NbdListener> {
+    const listener = await NbdListener.start(address, this.#listenerOptions);
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /** Ends at once. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const listener of this.#listeners) listener.close();
+    this.dialer.stop(false);
+  }
+
+  /** Ends in order: no new NBD clients or requests, servers are told that the pages are needed no more. */
+  drain(): void {
+    for (const listener of this.#listeners) listener.stopAccepting();
+    this.front.shutDown();
+  }
+
+  /** Tells the servers that the client's pages can go, and ends. */
+  leave(): void {
+    clearInterval(this.#timer);
+    this.core.goodbye();
+    this.dialer.stop(true);
+    for (const listener of this.#listeners) listener.close();
+  }
+}
