@@ -66,6 +66,18 @@ export const limits = {
   clientsPerServerMax: 4096,
   /** Pages of a client that vanished are kept for so long. */
   clientGraceMs: 10 * 60_000,
+  /** Frames of clients that are gone freed in one tick, so that a tick stays short. */
+  reapFramesPerTickMax: 16_384,
+  /** A data connection that has sent nothing for so long is closed; a live client pings far more often. */
+  dataSilenceMsMax: 60_000,
+  /** How long a data connection that is being closed may take to read what was said last. */
+  dataFinishMsMax: 2_000,
+  /** Blocks that hold answers to all clients and what stalled connections left unread. */
+  dataBlocksMax: 2048,
+  /** With so many in use, a connection that has unsent answers gets no more for now. */
+  dataBlocksSoft: 512,
+  /** Largest store: 1 TiB of pages. */
+  storeFramesMax: 2 ** 28,
   /** Unit in which a memory server takes memory from the system. */
   storeChunkBytes: 4 * MiB,
 

@@ -1,0 +1,248 @@
+import { invariant } from "../base/assert.ts";
+import { limits } from "../base/limits.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { FrameColumns, NONE, OWNERS_MAX } from "./frame-columns.ts";
+import { FrameMemory } from "./frame-memory.ts";
+import { PageHash } from "./page-hash.ts";
+
+export interface FrameStoreOptions {
+  /** Most frames ever in use; the tables are made for it. */
+  capacityFrames: number;
+  /** Owners (clients) told apart: indices 0 to ownersMax - 1. */
+  ownersMax: number;
+  /** Random, secret 32 bits: keeps clients from choosing page ids that collide. */
+  hashSeed: number;
+  chunkBytes?: number;
+}
+
+/** What goes with a page; ids and slots are whole numbers below 2^53 in two words. */
+export interface PageMeta {
+  idLow: number;
+  idHigh: number;
+  slotLow: number;
+  slotHigh: number;
+  checksum: number;
+}
+
+/**
+ * The pages a memory server holds, keyed by (owner, page id).
+ *
+ *     take -> write … write -> publish          find -> read
+ *          \-> giveBack                         drop, dropSome
+ *
+ * A page is found only once it is published, whole. Counts frames exactly: used = held + taken, free = limit - used.
+ */
+export class FrameStore {
+  readonly limit: number;
+  readonly #columns: FrameColumns;
+  readonly #hash: PageHash;
+  readonly #memory: FrameMemory;
+  /** First frame + 1 of each owner's list, and how many it has. */
+  readonly #first: Uint32Array;
+  readonly #counts: Uint32Array;
+  #freeFirst = NONE;
+  /** Frames below it were used at least once; a free one among them is in the free list. */
+  #everUsed = 0;
+  #held = 0;
+  #taken = 0;
+
+  constructor(options: FrameStoreOptions) {
+    const { capacityFrames, ownersMax } = options;
+    if (!Number.isInteger(capacityFrames) || capacityFrames < 1 || capacityFrames > limits.storeFramesMax) {
+      throw new RangeError(
+        `capacity of ${capacityFrames} frames, accepted is 1 to ${limits.storeFramesMax} (4 KiB each)`,
+      );
+    }
+    invariant(ownersMax >= 1 && ownersMax <= OWNERS_MAX, "an owner's index fits its column");
+    this.limit = capacityFrames;
+    this.#columns = new FrameColumns(capacityFrames);
+    this.#hash = new PageHash(this.#columns, capacityFrames, options.hashSeed);
+    this.#memory = new FrameMemory(capacityFrames, options.chunkBytes ?? limits.storeChunkBytes);
+    this.#first = new Uint32Array(ownersMax);
+    this.#counts = new Uint32Array(ownersMax);
+  }
+
+  /** Frames that hold a page. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Frames in use: with a page, or being written. */
+  get used(): number {
+    return this.#held + this.#taken;
+  }
+
+  get free(): number {
+    return this.limit - this.used;
+  }
+
+  /** Frames below this index may hold pages. */
+  get scanEnd(): number {
+    return this.#everUsed;
+  }
+
+  /** Bytes of all tables at full load; the pages themselves are not counted. */
+  get overheadBytes(): number {
+    return this.#columns.bytes + this.#hash.bytes + this.#first.byteLength + this.#counts.byteLength;
+  }
+
+  /** Pages of an owner. */
+  countOf(owner: number): number {
+    return this.#counts[owner]!;
+  }
+
+  /** The frame that holds the page, or -1. */
+  find(owner: number, idLow: number, idHigh: number): number {
+    return this.#hash.find(owner + 1, idLow, idHigh);
+  }
+
+  /** A frame to be written and then published or given back; -1 if there is no room. */
+  take(): number {
+    let frame = this.#freeFirst - 1;
+    if (frame >= 0) {
+      this.#freeFirst = this.#columns.next[frame]!;
+      this.#columns.next[frame] = NONE;
+    } else {
+      if (this.#everUsed === this.#memory.backed && !this.#memory.grow()) return -1;
+      frame = this.#everUsed;
+      this.#everUsed += 1;
+    }
+    this.#taken += 1;
+    return frame;
+  }
+
+  /** Copies bytes [start, end) to `position` of a frame that was taken. */
+  write(frame: number, position: number, bytes: Uint8Array, start: number, end: number): void {
+    invariant(this.#columns.owner[frame] === NONE, "bytes go into a taken frame only");
+    invariant(position + (end - start) <= PAGE_BYTES, "bytes stay within their frame");
+    this.#memory.write(frame, position, bytes, start, end);
+  }
+
+  /** A frame that was taken is not needed after all. */
+  giveBack(frame: number): void {
+    invariant(this.#taken > 0, "a frame given back was taken");
+    this.#taken -= 1;
+    this.#free(frame);
+  }
+
+  /** The bytes of a taken frame are complete: they become the owner's page, in place of one with the same id. */
+  publish(frame: number, owner: number, meta: PageMeta): void {
+    invariant(this.#taken > 0, "a published frame was taken");
+    const old = this.#hash.find(owner + 1, meta.idLow, meta.idHigh);
+    this.#describe(frame, meta);
+    this.#columns.owner[frame] = owner + 1;
+    if (old >= 0) this.#hash.replace(old, frame);
+    else this.#hash.insert(frame);
+    this.#link(frame, owner);
+    this.#taken -= 1;
+    this.#held += 1;
+    if (old >= 0) this.#release(old, owner);
+  }
+
+  /** Replaces a held page at once by the whole page at `start` of `bytes`; the id stays. */
+  rewrite(frame: number, meta: PageMeta, bytes: Uint8Array, start: number): void {
+    invariant(this.#columns.owner[frame] !== NONE, "a rewritten frame holds a page");
+    this.#describe(frame, meta);
+    this.#memory.write(frame, 0, bytes, start, start + PAGE_BYTES);
+  }
+
+  /** Copies a held page to `at` of `into`. */
+  read(frame: number, into: Uint8Array, at: number): void {
+    invariant(this.#columns.owner[frame] !== NONE, "a page that is read is held");
+    this.#memory.read(frame, into, at);
+  }
+
+  /** Fills `into` with what goes with the page; false if the frame holds none of `owner`. */
+  describe(frame: number, owner: number, into: PageMeta): boolean {
+    const columns = this.#columns;
+    if (columns.owner[frame] !== owner + 1) return false;
+    into.idLow = columns.idLow[frame]!;
+    into.idHigh = columns.idHigh[frame]!;
+    into.slotLow = columns.slotLow[frame]!;
+    into.slotHigh = columns.slotHigh[frame]!;
+    into.checksum = columns.checksum[frame]!;
+    return true;
+  }
+
+  /** Frees a held page. */
+  drop(frame: number): void {
+    const owner = this.#columns.owner[frame]! - 1;
+    invariant(owner >= 0, "a dropped frame holds a page");
+    this.#hash.remove(frame);
+    this.#release(frame, owner);
+  }
+
+  /** Frees up to `most` pages of an owner; returns how many. */
+  dropSome(owner: number, most: number): number {
+    let dropped = 0;
+    while (dropped < most && this.#first[owner] !== NONE) {
+      this.drop(this.#first[owner]! - 1);
+      dropped += 1;
+    }
+    return dropped;
+  }
+
+  #describe(frame: number, meta: PageMeta): void {
+    const columns = this.#columns;
+    columns.idLow[frame] = meta.idLow;
+    columns.idHigh[frame] = meta.idHigh;
+    columns.slotLow[frame] = meta.slotLow;
+    columns.slotHigh[frame] = meta.slotHigh;
+    columns.checksum[frame] = meta.checksum;
+  }
+
+  #link(frame: number, owner: number): void {
+    const { next, previous } = this.#columns;
+    const first = this.#first[owner]!;
+    next[frame] = first;
+    previous[frame] = NONE;
+    if (first !== NONE) previous[first - 1] = frame + 1;
+    this.#first[owner] = frame + 1;
+    this.#counts[owner]! += 1;
+  }
+
+  /** Takes a frame that is out of the hash from its owner and frees it. */
+  #release(frame: number, owner: number): void {
+    const { next, previous } = this.#columns;
+    const after = next[frame]!;
+    const before = previous[frame]!;
+    if (before === NONE) this.#first[owner] = after;
+    else next[before - 1] = after;
+    if (after !== NONE) previous[after - 1] = before;
+    this.#counts[owner]! -= 1;
+    this.#held -= 1;
+    this.#columns.owner[frame] = NONE;
+    this.#free(frame);
+  }
+
+  #free(frame: number): void {
+    this.#columns.next[frame] = this.#freeFirst;
+    this.#columns.previous[frame] = NONE;
+    this.#freeFirst = frame + 1;
+  }
+
+  /** Walks everything and asserts that the books balance; for tests and simulation. */
+  check(): void {
+    const { next, owner, idLow, idHigh } = this.#columns;
+    let free = 0;
+    for (let at = this.#freeFirst; at !== NONE; at = next[at - 1]!) free += 1;
+    invariant(free + this.used === this.#everUsed, "every frame once used is free, taken or held");
+    invariant(this.used <= this.limit, "frames in use stay within the limit");
+    let held = 0;
+    for (let index = 0; index < this.#first.length; index += 1) {
+      let count = 0;
+      for (let at = this.#first[index]!; at !== NONE; at = next[at - 1]!) {
+        invariant(owner[at - 1] === index + 1, "an owner's list has its frames only");
+        invariant(
+          this.#hash.find(index + 1, idLow[at - 1]!, idHigh[at - 1]!) === at - 1,
+          "a held page is found",
+        );
+        count += 1;
+      }
+      invariant(count === this.#counts[index], "an owner's list is as long as its count");
+      held += count;
+    }
+    invariant(held === this.#held, "the owners' counts add up to the frames held");
+    invariant(this.#hash.countUsed() === this.#held, "the hash has the held frames and no more");
+  }
+}

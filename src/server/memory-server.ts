@@ -1,0 +1,222 @@
+import {
+  type Capacity,
+  type Hello,
+  PAGES_PER_FRAME_MAX,
+  PeerError,
+  type Prover,
+  Role,
+  WireError,
+} from "../../proto/peer/index.ts";
+import type { BlockPool } from "../base/blocks.ts";
+import { limits } from "../base/limits.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import { type ClientRecord, ClientTable } from "./client-table.ts";
+import { FrameStore } from "./frame-store.ts";
+import { type ConnectionHost, ServerConnection } from "./server-connection.ts";
+import { newServerCounters, type ServerCounters } from "./server-counters.ts";
+
+/** Where the server says what happened to it. */
+export interface ServerLog {
+  info(message: string, fields?: Record<string, string | number>): void;
+  warn(message: string, fields?: Record<string, string | number>): void;
+}
+
+export interface MemoryServerOptions {
+  /** 16 bytes, unique to this process. */
+  identity: Uint8Array;
+  name: string;
+  /** Most pages held. */
+  capacityFrames: number;
+  /** Knows the cluster key, if there is one. */
+  prover?: Prover | undefined;
+  /** 32 fresh random bytes with each call. */
+  nonce: () => Uint8Array;
+  /** Secret random 32 bits. */
+  hashSeed: number;
+  /** The pool that the connections' queues take from: `soft` and `max` blocks, of limits.sendBlockBytes. */
+  blocks?: { pool: Pick<BlockPool, "taken">; soft: number; max: number };
+  log?: ServerLog;
+  /** How long a vanished client's pages are kept. */
+  clientGraceMs?: number;
+  clientsMax?: number;
+  /** Pages of gone clients freed in one tick. */
+  reapFramesPerTick?: number;
+  storeChunkBytes?: number;
+}
+
+/** What one client has here. */
+export interface ClientSnapshot {
+  name: string;
+  identity: string;
+  pages: number;
+  connections: number;
+}
+
+export interface ServerSnapshot {
+  frames: Capacity;
+  pagesHeld: number;
+  connections: number;
+  clients: ClientSnapshot[];
+  /** Clients whose pages are being freed. */
+  clientsLeaving: number;
+  counters: ServerCounters;
+}
+
+/** Blocks that the longest answer may need beyond those its queue has. */
+const ANSWER_BLOCKS_MAX = 3;
+
+/**
+ * A memory server without its sockets: pages of clients, keyed by (client, page id). The driver gives each
+ * connection its bytes, calls `flush` when a turn of bytes is over, and `tick` several times a second.
+ */
+export class MemoryServerCore {
+  readonly #options: MemoryServerOptions;
+  readonly #store: FrameStore;
+  readonly #clients: ClientTable;
+  readonly #counters = newServerCounters();
+  readonly #connections = new Set<ServerConnection>();
+  readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
+  readonly #host: ConnectionHost;
+  #touched: ServerConnection[] = [];
+
+  constructor(options: MemoryServerOptions) {
+    this.#options = options;
+    const clientsMax = options.clientsMax ?? limits.clientsPerServerMax;
+    this.#store = new FrameStore({
+      capacityFrames: options.capacityFrames,
+      ownersMax: clientsMax,
+      hashSeed: options.hashSeed,
+      chunkBytes: options.storeChunkBytes ?? limits.storeChunkBytes,
+    });
+    const graceMs = options.clientGraceMs ?? limits.clientGraceMs;
+    this.#clients = new ClientTable(this.#store, { clientsMax, graceMs });
+    this.#host = this.#makeHost();
+  }
+
+  #makeHost(): ConnectionHost {
+    const core = this;
+    return {
+      store: this.#store,
+      counters: this.#counters,
+      prover: this.#options.prover,
+      get capacity() {
+        return core.capacity;
+      },
+      get answersWelcome() {
+        const blocks = core.#options.blocks;
+        return blocks === undefined || blocks.pool.taken < blocks.soft;
+      },
+      get answerFits() {
+        const blocks = core.#options.blocks;
+        return blocks === undefined || blocks.pool.taken + ANSWER_BLOCKS_MAX <= blocks.max;
+      },
+      hello: () => this.#hello(),
+      admit: (hello, connection) => this.#admit(hello, connection),
+      leave: (client) => this.#leave(client),
+      touch: (connection) => this.#touched.push(connection),
+      over: (connection) => this.#over(connection),
+    };
+  }
+
+  /** Frames as of now; the object is reused by each call. */
+  get capacity(): Capacity {
+    const capacity = this.#capacity;
+    capacity.limit = this.#store.limit;
+    capacity.used = this.#store.used;
+    capacity.free = this.#store.free;
+    return capacity;
+  }
+
+  /**
+   * A transport has come; answers go to `out`. `onClosed` is called once if the connection is closed from this side:
+   * what is queued is to be sent, then the transport closed.
+   */
+  connect(out: OutQueue, onClosed?: () => void): ServerConnection {
+    const connection = new ServerConnection(this.#host, out, onClosed);
+    this.#connections.add(connection);
+    this.#counters.connectionsMade += 1;
+    return connection;
+  }
+
+  /** End of a turn: acknowledgements of all connections that had something are encoded. */
+  flush(): void {
+    for (const connection of this.#touched) connection.flush();
+    this.#touched.length = 0;
+  }
+
+  /** Time has come to `nowMs`: silent connections are closed, pages of gone clients are freed. */
+  tick(nowMs: number): void {
+    for (const connection of this.#connections) connection.tick(nowMs);
+    const framesMax = this.#options.reapFramesPerTick ?? limits.reapFramesPerTickMax;
+    this.#counters.reaped += this.#clients.tick(nowMs, framesMax);
+  }
+
+  snapshot(): ServerSnapshot {
+    const clients: ClientSnapshot[] = [];
+    for (const client of this.#clients.known) {
+      clients.push({
+        name: client.name,
+        identity: client.identity,
+        pages: this.#store.countOf(client.index),
+        connections: client.connections.size,
+      });
+    }
+    return {
+      frames: { ...this.capacity },
+      pagesHeld: this.#store.held,
+      connections: this.#connections.size,
+      clients,
+      clientsLeaving: this.#clients.leavingCount,
+      counters: { ...this.#counters },
+    };
+  }
+
+  /** Asserts that the books balance; for tests and simulation, since it walks everything. */
+  check(): void {
+    this.#store.check();
+  }
+
+  #hello(): Hello {
+    return {
+      role: Role.SERVER,
+      keyed: this.#options.prover !== undefined,
+      identity: this.#options.identity,
+      nonce: this.#options.nonce(),
+      epoch: 0,
+      pagesPerFrame: PAGES_PER_FRAME_MAX,
+      name: this.#options.name,
+    };
+  }
+
+  #admit(hello: Hello, connection: ServerConnection): ClientRecord {
+    const client = this.#clients.admit(hello, connection);
+    if (client.connections.size === 1) {
+      const pages = this.#store.countOf(client.index);
+      this.#options.log?.info("client connected", { client: client.name, epoch: client.epoch, pages });
+    }
+    return client;
+  }
+
+  #leave(client: ClientRecord): void {
+    const pages = this.#store.countOf(client.index);
+    this.#options.log?.info("client left", { client: client.name, pages });
+    this.#clients.leave(client);
+  }
+
+  #over(connection: ServerConnection): void {
+    this.#connections.delete(connection);
+    const { client, closed } = connection;
+    if (client !== undefined) this.#clients.disconnected(client, connection);
+    if (closed instanceof PeerError) this.#countError(closed, client);
+    if (client !== undefined && client.connections.size === 0 && closed !== "ended") {
+      const pages = this.#store.countOf(client.index);
+      this.#options.log?.info("client disconnected, its pages are kept", { client: client.name, pages });
+    }
+  }
+
+  #countError(error: PeerError, client: ClientRecord | undefined): void {
+    if (error.wireCode === WireError.PROTOCOL) this.#counters.protocolErrors += 1;
+    else this.#counters.connectionsRefused += 1;
+    this.#options.log?.warn("connection closed", { client: client?.name ?? "(unknown)", why: error.message });
+  }
+}

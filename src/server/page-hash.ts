@@ -1,0 +1,112 @@
+import { invariant } from "../base/assert.ts";
+import { type FrameColumns, NONE } from "./frame-columns.ts";
+
+/** Cells per frame are between 4/3 and 8/3. */
+const LOAD_MAX = 0.75;
+const CELLS_MIN = 16;
+
+/**
+ * Open addressing from (owner, page id) to frame: linear probing, deletion by shifting back, so no tombstones and
+ * no rehash, ever. A cell is a frame + 1; the key is read from the frame's columns. Sized for the capacity at once
+ * (zero pages of the system until touched).
+ *
+ * The multipliers come from a secret seed: page ids are chosen by clients, who must not be able to pile them up.
+ */
+export class PageHash {
+  readonly #columns: FrameColumns;
+  readonly #cells: Uint32Array;
+  readonly #mask: number;
+  readonly #shift: number;
+  readonly #lowFactor: number;
+  readonly #highFactor: number;
+  readonly #ownerFactor: number;
+
+  constructor(columns: FrameColumns, frames: number, seed: number) {
+    this.#columns = columns;
+    const bits = Math.ceil(Math.log2(Math.max(CELLS_MIN, frames / LOAD_MAX)));
+    this.#cells = new Uint32Array(2 ** bits);
+    this.#mask = 2 ** bits - 1;
+    this.#shift = 32 - bits;
+    this.#lowFactor = mix(seed ^ 0x9e3779b9) | 1;
+    this.#highFactor = mix(seed ^ 0x85ebca6b) | 1;
+    this.#ownerFactor = mix(seed ^ 0xc2b2ae35) | 1;
+  }
+
+  get bytes(): number {
+    return this.#cells.byteLength;
+  }
+
+  /** The frame that holds the page, or -1. `owner` as in the columns (index + 1). */
+  find(owner: number, idLow: number, idHigh: number): number {
+    const { idLow: lows, idHigh: highs, owner: owners } = this.#columns;
+    for (let cell = this.#home(owner, idLow, idHigh); ; cell = (cell + 1) & this.#mask) {
+      const frame = this.#cells[cell]! - 1;
+      if (frame < 0) return -1;
+      if (lows[frame] === idLow && highs[frame] === idHigh && owners[frame] === owner) return frame;
+    }
+  }
+
+  /** Adds a frame, whose columns are filled and whose key is not yet there. */
+  insert(frame: number): void {
+    let cell = this.#homeOf(frame);
+    while (this.#cells[cell] !== NONE) cell = (cell + 1) & this.#mask;
+    this.#cells[cell] = frame + 1;
+  }
+
+  /** Puts `fresh` in the place of `old`; both have the same key. */
+  replace(old: number, fresh: number): void {
+    this.#cells[this.#cellOf(old)] = fresh + 1;
+  }
+
+  /** Takes a frame out, whose columns still are filled. */
+  remove(frame: number): void {
+    const cells = this.#cells;
+    const mask = this.#mask;
+    let hole = this.#cellOf(frame);
+    for (let at = (hole + 1) & mask; cells[at] !== NONE; at = (at + 1) & mask) {
+      // An entry may fill the hole unless its home lies behind the hole: then a search would miss it.
+      const fromHome = (at - this.#homeOf(cells[at]! - 1)) & mask;
+      if (fromHome < ((at - hole) & mask)) continue;
+      cells[hole] = cells[at]!;
+      hole = at;
+    }
+    cells[hole] = NONE;
+  }
+
+  /** Cells in use; for checks. */
+  countUsed(): number {
+    let used = 0;
+    for (const cell of this.#cells) if (cell !== NONE) used += 1;
+    return used;
+  }
+
+  #cellOf(frame: number): number {
+    let cell = this.#homeOf(frame);
+    while (this.#cells[cell] !== frame + 1) {
+      invariant(this.#cells[cell] !== NONE, "a held frame is in the hash");
+      cell = (cell + 1) & this.#mask;
+    }
+    return cell;
+  }
+
+  #homeOf(frame: number): number {
+    const columns = this.#columns;
+    return this.#home(columns.owner[frame]!, columns.idLow[frame]!, columns.idHigh[frame]!);
+  }
+
+  #home(owner: number, idLow: number, idHigh: number): number {
+    const key =
+      Math.imul(idLow, this.#lowFactor) +
+      Math.imul(idHigh, this.#highFactor) +
+      Math.imul(owner, this.#ownerFactor);
+    return mix(key) >>> this.#shift;
+  }
+}
+
+/** A bijection of 32-bit numbers that spreads every bit (the finalizer of MurmurHash3). */
+function mix(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
