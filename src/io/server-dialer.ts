@@ -113,7 +113,6 @@ export class ServerDialer {
     const link = target.link!;
     const wasUp = link.up;
     const taken = link.receive(bytes, start, end, this.#options.nowMs());
-    this.#options.flusher.wake();
     if (!wasUp && link.up) this.#up(target, link);
     if (link.closed !== undefined) target.socket?.finish();
     return taken;

@@ -109,6 +109,8 @@ export class StreamSocket {
     const { bytes, start } = this.#options.region;
     const end = start + length;
     if (this.#ended) return false;
+    // Whatever came may leave the core something to do at the end of the turn.
+    this.#options.flusher.wake();
     if (this.#carry !== undefined) return this.#keep(bytes, start, end);
     const taken = this.#handler.receive(bytes, start, end);
     if (this.#ended || start + taken === end) return !this.#ended;
