@@ -231,6 +231,11 @@ describe("options that are unknown, too long or too many", () => {
     ).toEqual([TOO_BIG, UNSUP, 2, ACK]);
   });
 
+  test("data of exactly the bound is parsed", () => {
+    const rig = haggling({ limits: { optionBytesMax: 10 } });
+    expect(kinds(ask(rig, go("swap")))).toEqual([3, ACK]);
+  });
+
   test("data beyond the drain bound ends the session", () => {
     const rig = haggling();
     rig.send("'IHAVEOPT", u32(7), u32(1024 * 1024 + 1));

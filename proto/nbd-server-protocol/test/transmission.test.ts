@@ -423,6 +423,9 @@ describe("the end of transmission", () => {
     rig.session.close("idle for too long");
     expect(rig.session.closeReason?.code).toBe("closed-by-server");
     expect(rig.session.closeReason?.message).toBe("idle for too long");
+    rig.session.close("again");
+    expect(rig.session.closeReason?.message).toBe("idle for too long");
+    expect(rig.closedCount).toBe(1);
   });
 });
 
