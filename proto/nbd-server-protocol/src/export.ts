@@ -45,7 +45,7 @@ export const NBD_BLOCK_SIZE: Readonly<NbdBlockSize> = Object.freeze({
   maximum: 32 * 1024 * 1024,
 });
 
-/** The exports that a session offers. */
+/** The exports that a session offers. What it gives must pass `checkExport`, or `receive` throws NbdUsageError. */
 export interface NbdExports {
   /** What LIST shows. */
   list(): readonly NbdExport[];

@@ -63,6 +63,18 @@ export class NbdExtents {
     return this.#left > 0;
   }
 
+  /** Starts anew on a range of `rangeBytes` and adds all of `given`, until nothing more fits. */
+  assign(rangeBytes: number, given: NbdExtents | readonly NbdExtent[]): void {
+    this.reset(rangeBytes);
+    if (given instanceof NbdExtents) {
+      for (let index = 0; index < given.count; index++) {
+        if (!this.add(given.lengthAt(index), given.flagsAt(index))) break;
+      }
+    } else {
+      for (const extent of given) if (!this.add(extent.length, extent.flags)) break;
+    }
+  }
+
   lengthAt(index: number): number {
     return this.#lengths[index];
   }

@@ -140,12 +140,12 @@ export class NbdServerSession {
   disconnected(): void {
     if (this.#closed) return;
     if (this.state === "disconnecting") this.#close(undefined);
-    else this.#close(new NbdSessionError("connection-lost", `the connection ended while ${this.state}`));
+    else this.#close(new NbdSessionError("connection-lost", `the connection ended in state "${this.state}"`));
   }
 
   /** TLS stands, and `receive` and the output carry what is inside it. Only in state "starttls". */
   tlsEstablished(): void {
-    if (this.state !== "starttls") throw new NbdUsageError(`tlsEstablished() while ${this.state}`);
+    if (this.state !== "starttls") throw new NbdUsageError(`tlsEstablished() in state "${this.state}"`);
     this.#handshake.tlsEstablished();
   }
 

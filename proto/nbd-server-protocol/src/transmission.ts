@@ -1,5 +1,11 @@
 import { readU16, readU32, readU64 } from "./bytes.ts";
-import { MAGIC_REQUEST, NbdCommand, type NbdErrno, REQUEST_HEADER_BYTES } from "./constants.ts";
+import {
+  MAGIC_REQUEST,
+  NbdAllocation,
+  NbdCommand,
+  type NbdErrno,
+  REQUEST_HEADER_BYTES,
+} from "./constants.ts";
 import { NbdSessionError, NbdUsageError } from "./errors.ts";
 import { type NbdExtent, NbdExtents } from "./extents.ts";
 import type { NbdHandler } from "./handler.ts";
@@ -166,26 +172,14 @@ export class Transmission {
     if (request.command !== NbdCommand.BLOCK_STATUS) {
       throw new NbdUsageError("only a BLOCK_STATUS is answered with extents");
     }
-    const extents = this.#collect(request, given);
+    this.#extents ??= new NbdExtents(this.#host.limits.extentsMax);
+    const extents = this.#extents;
+    extents.assign(request.length, given);
+    // "All data" is always a safe answer.
+    if (extents.count === 0) extents.add(request.length, NbdAllocation.DATA);
     const count = request.onlyOneExtent ? 1 : extents.count;
     replies.writeBlockStatus(this.#host.output, request, extents, count);
     this.#finish(request);
-  }
-
-  /** Merged and cut to the request's range; "all data" (always a safe answer) if nothing was given. */
-  #collect(request: NbdRequest, given: NbdExtents | readonly NbdExtent[]): NbdExtents {
-    this.#extents ??= new NbdExtents(this.#host.limits.extentsMax);
-    const extents = this.#extents;
-    extents.reset(request.length);
-    if (given instanceof NbdExtents) {
-      for (let index = 0; index < given.count; index++) {
-        if (!extents.add(given.lengthAt(index), given.flagsAt(index))) break;
-      }
-    } else {
-      for (const extent of given) if (!extents.add(extent.length, extent.flags)) break;
-    }
-    if (extents.count === 0) extents.add(request.length, 0);
-    return extents;
   }
 
   #readHeader(bytes: Uint8Array, at: number): void {

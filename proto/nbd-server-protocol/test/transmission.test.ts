@@ -1,0 +1,501 @@
+import { describe, expect, test } from "vitest";
+import { CommandFlag, NbdErrno, NbdExtents, NbdUsageError } from "../src/index.ts";
+import { anExport, inTransmission, type Rig, type RigOptions, SIZE } from "./rig.ts";
+import type { Piece, RequestFields } from "./wire.ts";
+import { chunk, errorChunk, header, join, setMeta, simple, structured, u32, u64 } from "./wire.ts";
+
+const READ = 0;
+const WRITE = 1;
+const DISC = 2;
+const FLUSH = 3;
+const TRIM = 4;
+const CACHE = 5;
+const ZEROES = 6;
+const STATUS = 7;
+const COOKIE = 0xfedcba9876543210n;
+
+function ask(rig: Rig, fields: RequestFields, ...payload: Piece[]): Uint8Array {
+  rig.send(header({ cookie: COOKIE, ...fields }), ...payload);
+  return rig.sent();
+}
+
+const structuredRig = (options: RigOptions = {}): Rig =>
+  inTransmission(options, structured(), setMeta("", "base:allocation"));
+
+/** The error in a simple reply. */
+const simpleError = (bytes: Uint8Array): number => {
+  expect(bytes.length).toBe(16);
+  expect(bytes).toEqual(simple(bytes[7], COOKIE));
+  return bytes[7];
+};
+
+describe("golden replies", () => {
+  test("simple: success, error, data", () => {
+    const rig = inTransmission();
+    expect(ask(rig, { command: WRITE, offset: 8, length: 3 }, "'abc")).toEqual(
+      join("67446698 00000000 fedcba9876543210"),
+    );
+    expect(ask(rig, { command: 99 })).toEqual(join("67446698 00000016 fedcba9876543210"));
+    expect(ask(rig, { command: READ, offset: 7, length: 5 })).toEqual(
+      join("67446698 00000000 fedcba9876543210 00 616263 00"),
+    );
+  });
+
+  test("structured: data, hole, none, error, block status", () => {
+    const rig = structuredRig();
+    rig.memory.set([1, 2, 3], 512);
+    expect(ask(rig, { command: READ, offset: 512, length: 3 })).toEqual(
+      join("668e33ef 0001 0001 fedcba9876543210 0000000b 0000000000000200 010203"),
+    );
+    expect(ask(rig, { command: READ })).toEqual(join("668e33ef 0001 0000 fedcba9876543210 00000000"));
+    const text = "unknown command";
+    expect(ask(rig, { command: 99 })).toEqual(
+      join("668e33ef 0001 8001 fedcba9876543210 00000015 00000016 000f", `'${text}`),
+    );
+    expect(ask(rig, { command: STATUS, length: 4096 })).toEqual(
+      join("668e33ef 0001 0005 fedcba9876543210 0000000c 00000001 00001000 00000000"),
+    );
+    rig.hold = true;
+    rig.send(header({ command: READ, cookie: COOKIE, offset: 512, length: 4096 }));
+    rig.session.replyReadZeroes(rig.waiting[0]);
+    expect(rig.sent()).toEqual(
+      join("668e33ef 0001 0002 fedcba9876543210 0000000c 0000000000000200 00001000"),
+    );
+  });
+
+  test("zeroes without structured replies are sent as they are", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(header({ command: READ, cookie: 5, length: 10_000 }));
+    rig.session.replyReadZeroes(rig.waiting[0]);
+    expect(rig.sent()).toEqual(simple(0, 5, new Uint8Array(10_000)));
+  });
+
+  test("a success without data stays a simple reply among structured ones", () => {
+    const rig = structuredRig();
+    for (const command of [FLUSH, TRIM, CACHE, ZEROES]) {
+      const length = command === FLUSH ? 0 : 512;
+      expect(ask(rig, { command, length })).toEqual(simple(0, COOKIE));
+    }
+  });
+
+  test("beginReadReply puts the header, and the caller's bytes follow", () => {
+    for (const rig of [inTransmission(), structuredRig()]) {
+      rig.hold = true;
+      rig.send(header({ command: READ, cookie: 9, offset: 1024, length: 6000 }));
+      const [request] = rig.waiting;
+      const data = new Uint8Array(request.length).fill(7);
+      expect(rig.session.beginReadReply(request)).toBe(true);
+      rig.output.append(data);
+      rig.session.endReadReply();
+      const whole = rig.session.structuredReplies ? chunk(1, 9, u64(1024), data) : simple(0, 9, data);
+      expect(rig.sent()).toEqual(whole);
+      expect(rig.session.inFlight).toBe(0);
+    }
+  });
+});
+
+describe("what the session refuses by itself", () => {
+  const end = SIZE - 512;
+
+  test.each([
+    ["READ", READ, 22],
+    ["WRITE", WRITE, 28],
+    ["TRIM", TRIM, 22],
+    ["CACHE", CACHE, 22],
+    ["WRITE_ZEROES", ZEROES, 28],
+  ])("%s out of range", (_name, command, error) => {
+    const rig = inTransmission();
+    const payload = new Uint8Array(command === WRITE ? 513 : 0);
+    for (const offset of [SIZE - 512, SIZE, SIZE + 1, 2 ** 53, 2n ** 64n - 1n]) {
+      expect(simpleError(ask(rig, { command, offset, length: 513 }, payload))).toBe(error);
+    }
+    expect(rig.seen).toEqual([]);
+    const inside = ask(
+      rig,
+      { command, offset: end, length: 512 },
+      payload.subarray(0, 512 * Number(command === 1)),
+    );
+    expect(inside[7]).toBe(0);
+  });
+
+  test("BLOCK_STATUS out of range is a structured EINVAL", () => {
+    const answer = ask(structuredRig(), { command: STATUS, offset: end, length: 513 });
+    expect(answer).toEqual(errorChunk(22, COOKIE, "the request goes beyond the end of the export"));
+  });
+
+  test("after STRUCTURED_REPLY, read errors are structured too", () => {
+    const rig = structuredRig();
+    const answer = ask(rig, { command: READ, offset: SIZE, length: 1 });
+    expect(answer).toEqual(errorChunk(22, COOKIE, "the request goes beyond the end of the export"));
+    rig.hold = true;
+    rig.send(header({ command: READ, cookie: 3, length: 1 }));
+    rig.session.replyError(rig.waiting[0], NbdErrno.EIO, "page lost");
+    expect(rig.sent()).toEqual(errorChunk(5, 3, "page lost"));
+  });
+
+  test("a read-only export answers what writes with EPERM, and drops the payload", () => {
+    const rig = inTransmission({ exports: [anExport({ readOnly: true })] });
+    expect(simpleError(ask(rig, { command: WRITE, length: 5 }, "'hello"))).toBe(1);
+    expect(simpleError(ask(rig, { command: TRIM, length: 512 }))).toBe(1);
+    expect(simpleError(ask(rig, { command: ZEROES, length: 512 }))).toBe(1);
+    expect(ask(rig, { command: READ, length: 1 })).toEqual(simple(0, COOKIE, [0]));
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+  });
+
+  test.each([8, 9, 255, 0xffff])("unknown command %d is EINVAL", (command) => {
+    const rig = inTransmission();
+    expect(simpleError(ask(rig, { command, length: 512 }))).toBe(22);
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+  });
+
+  test.each([
+    ["READ with NO_HOLE", READ, CommandFlag.NO_HOLE],
+    ["READ with DF, without structured replies", READ, CommandFlag.DF],
+    ["WRITE with NO_HOLE", WRITE, CommandFlag.NO_HOLE],
+    ["WRITE with an unknown flag", WRITE, 0x8000],
+    ["FLUSH with REQ_ONE", FLUSH, CommandFlag.REQ_ONE],
+    ["TRIM with FAST_ZERO", TRIM, CommandFlag.FAST_ZERO],
+    ["WRITE_ZEROES with DF", ZEROES, CommandFlag.DF],
+  ])("%s is EINVAL", (_what, command, flags) => {
+    const rig = inTransmission();
+    const length = command === FLUSH ? 0 : 4;
+    const payload = new Uint8Array(command === WRITE ? 4 : 0);
+    expect(simpleError(ask(rig, { command, flags, length }, payload))).toBe(22);
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+  });
+
+  test("FUA is valid with every command once offered, and with none otherwise", () => {
+    const withFua = structuredRig();
+    const without = structuredRig({ exports: [anExport({ canFua: false })] });
+    for (const command of [READ, WRITE, FLUSH, TRIM, CACHE, ZEROES, STATUS]) {
+      const length = command === FLUSH ? 0 : 4;
+      const payload = new Uint8Array(command === WRITE ? 4 : 0);
+      const request = { command, flags: CommandFlag.FUA, length };
+      expect(ask(withFua, request, payload).subarray(4, 8)).not.toEqual(join("00018001"));
+      expect(ask(without, request, payload).subarray(4, 8)).toEqual(join("00018001"));
+    }
+    expect(withFua.seen.every((seen) => seen.flags === 1)).toBe(true);
+  });
+
+  test("commands that the export does not offer are EINVAL", () => {
+    const no = {
+      canFlush: false,
+      canTrim: false,
+      canWriteZeroes: false,
+      canFastZero: false,
+      canCache: false,
+    };
+    const rig = inTransmission({ exports: [anExport(no)] });
+    for (const command of [FLUSH, TRIM, CACHE, ZEROES]) {
+      expect(simpleError(ask(rig, { command, length: command === FLUSH ? 0 : 4 }))).toBe(22);
+    }
+  });
+
+  test("FAST_ZERO and NO_HOLE reach the handler; FAST_ZERO only if offered", () => {
+    const rig = inTransmission();
+    expect(simpleError(ask(rig, { command: ZEROES, flags: 2 | 16, length: 4 }))).toBe(0);
+    expect(rig.seen[0].flags).toBe(18);
+    const slow = inTransmission({ exports: [anExport({ canFastZero: false })] });
+    expect(simpleError(ask(slow, { command: ZEROES, flags: 16, length: 4 }))).toBe(22);
+  });
+
+  test("a flush with an offset or a length is EINVAL", () => {
+    const rig = inTransmission();
+    expect(simpleError(ask(rig, { command: FLUSH, offset: 1 }))).toBe(22);
+    expect(simpleError(ask(rig, { command: FLUSH, length: 1 }))).toBe(22);
+  });
+
+  test("BLOCK_STATUS without a selected context, or of nothing, is EINVAL", () => {
+    expect(simpleError(ask(inTransmission(), { command: STATUS, length: 4 }))).toBe(22);
+    expect(ask(inTransmission({}, structured()), { command: STATUS, length: 4 })[7]).toBe(1);
+    expect(ask(structuredRig(), { command: STATUS })).toEqual(
+      errorChunk(22, COOKIE, "the length must not be 0"),
+    );
+  });
+
+  test("requests of length 0 inside the export succeed without the handler", () => {
+    const rig = inTransmission();
+    for (const command of [READ, WRITE, TRIM, CACHE, ZEROES]) {
+      expect(simpleError(ask(rig, { command, offset: SIZE }))).toBe(0);
+    }
+    expect(simpleError(ask(rig, { command: READ, offset: SIZE + 1 }))).toBe(22);
+    expect(rig.seen).toEqual([]);
+  });
+
+  test("requests of 512 bytes are served whatever the minimum, if the client never asked for it", () => {
+    const blockSize = { minimum: 4096, preferred: 4096, maximum: 65536 };
+    const rig = inTransmission({ exports: [anExport({ blockSize })] });
+    expect(simpleError(ask(rig, { command: WRITE, offset: 512, length: 512 }, new Uint8Array(512)))).toBe(0);
+  });
+
+  test("a client that was told the minimum is held to it, but for the export's end", () => {
+    const blockSize = { minimum: 4096, preferred: 4096, maximum: 65536 };
+    const exports = [anExport({ blockSize, sizeBytes: 8192 + 512 })];
+    const info = join("'IHAVEOPT", u32(6), u32(12), u32(4), "'swap", [0, 1, 0, 3]);
+    const rig = inTransmission({ exports }, info);
+    expect(simpleError(ask(rig, { command: TRIM, offset: 512, length: 4096 }))).toBe(22);
+    expect(simpleError(ask(rig, { command: TRIM, offset: 4096, length: 512 }))).toBe(22);
+    expect(simpleError(ask(rig, { command: TRIM, offset: 8192, length: 512 }))).toBe(0);
+    expect(simpleError(ask(rig, { command: TRIM, offset: 4096, length: 4096 }))).toBe(0);
+  });
+});
+
+describe("the maximum block size", () => {
+  const big = { exports: [anExport({ sizeBytes: 2 ** 40 })] };
+  const MAX = 32 * 1024 * 1024;
+
+  test("a longer READ is EINVAL, with DF EOVERFLOW", () => {
+    const rig = structuredRig(big);
+    const long = { command: READ, length: MAX + 1 };
+    expect(ask(rig, long)).toEqual(errorChunk(22, COOKIE, "longer than the maximum block size"));
+    const answer = ask(rig, { ...long, flags: CommandFlag.DF });
+    expect(answer).toEqual(errorChunk(75, COOKIE, "too long to be sent as one chunk"));
+  });
+
+  test("a READ with DF of 64 KiB comes in one chunk", () => {
+    const rig = structuredRig();
+    const answer = ask(rig, { command: READ, flags: CommandFlag.DF, offset: 4096, length: 65536 });
+    expect(answer).toEqual(chunk(1, COOKIE, u64(4096), new Uint8Array(65536)));
+  });
+
+  test("TRIM, WRITE_ZEROES, CACHE and BLOCK_STATUS may be up to 2^32 - 1 long", () => {
+    const rig = structuredRig(big);
+    rig.hold = true;
+    for (const command of [TRIM, ZEROES, CACHE, STATUS]) {
+      rig.send(header({ command, offset: 2 ** 39, length: 0xffffffff }));
+    }
+    expect(rig.seen.map((seen) => seen.length)).toEqual(new Array(4).fill(0xffffffff));
+    expect(rig.seen[0].offset).toBe(2 ** 39);
+  });
+
+  test("a longer WRITE is EINVAL, its payload is dropped, and framing survives", () => {
+    const exports = [anExport({ blockSize: { minimum: 1, preferred: 512, maximum: 512 } })];
+    const rig = inTransmission({ exports, limits: { writeDrainBytesMax: 1024 } });
+    expect(simpleError(ask(rig, { command: WRITE, length: 1024 }, new Uint8Array(1024).fill(0x25)))).toBe(22);
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+    expect(rig.memory.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test("a WRITE longer than the drain bound ends the session", () => {
+    const rig = inTransmission(big);
+    rig.send(header({ command: WRITE, length: 64 * 1024 * 1024 + 1 }));
+    expect(rig.session.closeReason?.code).toBe("write-too-long");
+  });
+
+  test("a WRITE of exactly the maximum is streamed through", () => {
+    const exports = [anExport({ blockSize: { minimum: 1, preferred: 4096, maximum: SIZE } })];
+    const rig = inTransmission({ exports });
+    const payload = new Uint8Array(SIZE).map((_, index) => index % 251);
+    expect(simpleError(ask(rig, { command: WRITE, length: SIZE }, payload))).toBe(0);
+    expect(Buffer.compare(rig.memory, payload)).toBe(0);
+  });
+});
+
+describe("block status", () => {
+  function status(fields: Partial<RequestFields>, extents: { length: number; flags: number }[] | NbdExtents) {
+    const rig = structuredRig();
+    rig.hold = true;
+    rig.send(header({ command: STATUS, cookie: 1, ...fields }));
+    rig.session.replyBlockStatus(rig.waiting[0], extents);
+    return rig.sent();
+  }
+  const reply = (...extents: number[]): Uint8Array => chunk(5, 1, u32(1), ...extents.map(u32));
+
+  test("neighbours are merged, nothing empty is sent, the end is cut", () => {
+    const extents = [
+      { length: 512, flags: 0 },
+      { length: 0, flags: 3 },
+      { length: 512, flags: 0 },
+      { length: 9999, flags: 3 },
+      { length: 1, flags: 0 },
+    ];
+    expect(status({ length: 2048 }, extents)).toEqual(reply(1024, 0, 1024, 3));
+  });
+
+  test("REQ_ONE gets one extent", () => {
+    const extents = [
+      { length: 512, flags: 1 },
+      { length: 512, flags: 1 },
+      { length: 512, flags: 2 },
+    ];
+    expect(status({ length: 2048, flags: 8 }, extents)).toEqual(reply(1024, 1));
+  });
+
+  test("less than the range is sent as it is; nothing at all means data", () => {
+    expect(status({ length: 2048 }, [{ length: 512, flags: 2 }])).toEqual(reply(512, 2));
+    expect(status({ length: 2048 }, [])).toEqual(reply(2048, 0));
+  });
+
+  test("more extents than the bound are left out", () => {
+    const extents = new NbdExtents(3000);
+    extents.reset(0xffffffff);
+    for (let index = 0; index < 3000; index++) extents.add(512, index % 2);
+    const answer = status({ length: SIZE }, extents);
+    expect(answer.length).toBe(20 + 4 + 1024 * 8);
+    expect(answer.subarray(-8)).toEqual(join(u32(512), u32(1)));
+  });
+
+  test("extents that are no integers are the handler's mistake", () => {
+    expect(() => status({ length: 1 }, [{ length: -1, flags: 0 }])).toThrow(NbdUsageError);
+    expect(() => status({ length: 1 }, [{ length: 0.5, flags: 0 }])).toThrow(NbdUsageError);
+    expect(() => new NbdExtents(0)).toThrow(NbdUsageError);
+  });
+});
+
+describe("the end of transmission", () => {
+  test("DISC ends the session at once if nothing is in flight", () => {
+    const rig = inTransmission();
+    const bytes = join(header({ command: DISC }), header({ command: FLUSH }));
+    expect(rig.session.receive(bytes, 0, bytes.length)).toBe(28);
+    expect(rig.session.state).toBe("closed");
+    expect(rig.sent().length).toBe(0);
+  });
+
+  test("after DISC what is in flight is answered, and nothing more is read", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(
+      header({ command: TRIM, cookie: 1, length: 4 }),
+      header({ command: READ, cookie: 2, length: 2 }),
+    );
+    expect(rig.send(header({ command: DISC }), header({ command: FLUSH }))).toBe(28);
+    expect(rig.session.state).toBe("disconnecting");
+    rig.answer(rig.waiting[0]);
+    expect(rig.session.state).toBe("disconnecting");
+    rig.answer(rig.waiting[1]);
+    expect(rig.session.state).toBe("closed");
+    expect(rig.closedWith).toEqual({ reason: undefined, pending: [] });
+    expect(rig.sent()).toEqual(join(simple(0, 1), simple(0, 2, [0, 0])));
+  });
+
+  test("the last read after DISC is complete before the session ends", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(header({ command: READ, length: 3 }), header({ command: DISC }));
+    rig.session.beginReadReply(rig.waiting[0]);
+    expect(rig.session.state).toBe("disconnecting");
+    rig.output.append(Uint8Array.of(1, 2, 3));
+    rig.session.endReadReply();
+    expect(rig.session.state).toBe("closed");
+  });
+
+  test("a lost connection hands over what is pending, a cut WRITE among it", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(
+      header({ command: TRIM, cookie: 7, length: 4 }),
+      header({ command: WRITE, cookie: 8, length: 10 }),
+      "'abc",
+    );
+    rig.session.disconnected();
+    rig.session.disconnected();
+    expect(rig.closedCount).toBe(1);
+    expect(rig.closedWith?.reason?.code).toBe("connection-lost");
+    expect(rig.closedWith?.pending.map((request) => request.cookieLow)).toEqual([7, 8]);
+    rig.session.replyOk(rig.waiting[0]);
+    expect(rig.session.beginReadReply(rig.waiting[0])).toBe(false);
+    expect(rig.sent().length).toBe(0);
+  });
+
+  test("a request without its magic ends the session", () => {
+    const rig = inTransmission();
+    rig.send("25609514", new Uint8Array(24));
+    expect(rig.session.closeReason?.code).toBe("bad-request-magic");
+    expect(rig.session.closeReason?.message).toContain("0x25609514");
+  });
+
+  test("shutting down: what is in flight is answered, all further is ESHUTDOWN, payloads are dropped", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(header({ command: TRIM, cookie: 1, length: 4 }));
+    rig.session.shutDown();
+    expect(simpleError(ask(rig, { command: WRITE, length: 3 }, "'abc"))).toBe(108);
+    expect(simpleError(ask(rig, { command: READ, length: 3 }))).toBe(108);
+    rig.answer(rig.waiting[0]);
+    expect(rig.sent()).toEqual(simple(0, 1));
+    rig.send(header({ command: DISC }));
+    expect(rig.session.state).toBe("closed");
+  });
+
+  test("the server may end the session", () => {
+    const rig = inTransmission();
+    rig.session.close("idle for too long");
+    expect(rig.session.closeReason?.code).toBe("closed-by-server");
+    expect(rig.session.closeReason?.message).toBe("idle for too long");
+    rig.session.close("again");
+    expect(rig.session.closeReason?.message).toBe("idle for too long");
+    expect(rig.closedCount).toBe(1);
+  });
+});
+
+describe("a handler's mistakes are named", () => {
+  test("answering twice, answering the wrong way, answering a WRITE too early", () => {
+    const rig = inTransmission();
+    rig.hold = true;
+    rig.send(header({ command: TRIM, length: 4 }), header({ command: READ, length: 4 }));
+    const [trim, read] = rig.waiting;
+    rig.session.replyOk(trim);
+    expect(() => rig.session.replyOk(trim)).toThrow(NbdUsageError);
+    expect(() => rig.session.replyOk(read)).toThrow(NbdUsageError);
+    expect(() => rig.session.replyRead(read, new Uint8Array(3))).toThrow(NbdUsageError);
+    expect(() => rig.session.replyBlockStatus(read, [])).toThrow(NbdUsageError);
+    let early: unknown;
+    rig.onRequest = (request) => {
+      try {
+        request.session.replyOk(request);
+      } catch (error) {
+        early = error;
+      }
+    };
+    rig.send(header({ command: WRITE, length: 4 }));
+    expect(early).toBeInstanceOf(NbdUsageError);
+  });
+
+  test("an early error to a WRITE is sent, and the rest of its payload dropped", () => {
+    const rig = inTransmission();
+    rig.onRequest = (request) => {
+      if (request.command === WRITE) request.session.replyError(request, NbdErrno.EIO);
+    };
+    rig.send(header({ command: WRITE, cookie: 4, length: 6 }), "'abc");
+    rig.send("'def", header({ command: FLUSH, cookie: 5 }));
+    expect(rig.sent()).toEqual(join(simple(5, 4), simple(0, 5)));
+    expect(rig.memory[0]).toBe(0);
+  });
+
+  test("receive() inside receive()", () => {
+    const rig = inTransmission();
+    let nested: unknown;
+    rig.onRequest = () => {
+      try {
+        rig.send([0]);
+      } catch (error) {
+        nested = error;
+      }
+    };
+    rig.send(header({ command: FLUSH }));
+    expect(nested).toBeInstanceOf(NbdUsageError);
+  });
+});
+
+test("requests are used again: as many are made as were in flight at once", () => {
+  const rig = inTransmission();
+  const made = new Set<unknown>();
+  rig.onRequest = (request) => made.add(request);
+  for (let index = 0; index < 100; index++) rig.send(header({ command: FLUSH }));
+  expect(made.size).toBe(1);
+});
+
+test("refusals are told to emit, with what was refused", () => {
+  const rig = inTransmission();
+  rig.send(header({ command: READ, offset: SIZE, length: 1 }));
+  expect(rig.events.at(-1)).toEqual({
+    kind: "refused",
+    command: 0,
+    flags: 0,
+    offset: SIZE,
+    length: 1,
+    error: 22,
+    message: "the request goes beyond the end of the export",
+  });
+});
