@@ -96,8 +96,8 @@ export function decodeHello(body: Uint8Array): Hello {
   return {
     role,
     keyed: keyed === 1,
-    identity: body.slice(16, 16 + IDENTITY_BYTES),
-    nonce: body.slice(32, 32 + NONCE_BYTES),
+    identity: Uint8Array.from(body.subarray(16, 16 + IDENTITY_BYTES)),
+    nonce: Uint8Array.from(body.subarray(32, 32 + NONCE_BYTES)),
     epoch: view.getUint32(64, true),
     pagesPerFrame,
     name: decodeName(body, view.getUint8(14)),
