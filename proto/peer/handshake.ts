@@ -61,10 +61,12 @@ export class Handshake {
   expect(reader: FrameReader): void {
     const expected = this.#expected();
     if (reader.type === FrameType.ERROR || reader.type === expected) return;
-    throw new PeerError(WireError.PROTOCOL, `${reader.typeName} before the handshake is complete`);
+    const when = this.complete ? "after the handshake" : "before the handshake is complete";
+    throw new PeerError(WireError.PROTOCOL, `${reader.typeName} ${when}`);
   }
 
-  #expected(): number {
+  #expected(): number | undefined {
+    if (this.complete) return undefined;
     if (this.#peer === undefined) return FrameType.HELLO;
     if (this.#prover !== undefined && !this.#proven) return FrameType.PROOF;
     return FrameType.WELCOME;
@@ -123,9 +125,9 @@ export class Handshake {
   }
 }
 
-/** The PeerError that an ERROR frame stands for. */
+/** The PeerError that an ERROR frame stands for; its text is fit to be shown. */
 export function remoteError(reader: FrameReader): PeerError {
   const bytes = reader.bodyRaw.subarray(0, Math.min(reader.fixedBytes, ERROR_TEXT_BYTES_MAX));
   const known = Object.values(WireError).find((code) => code === reader.aux) ?? WireError.PROTOCOL;
-  return new PeerError(known, new TextDecoder().decode(bytes), true);
+  return new PeerError(known, new TextDecoder().decode(bytes).replace(/\p{Cc}/gu, " "), true);
 }

@@ -32,8 +32,20 @@ export interface Hello {
   readonly name: string;
 }
 
-/** Encodes a HELLO's body. */
+/** Names are shown on terminals and written to logs as they are. */
+const CONTROL_CHARACTER = /\p{Cc}/u;
+
+/** Encodes a HELLO's body; throws RangeError for fields of a wrong length or a name that no node may have. */
 export function encodeHello(hello: Hello): Uint8Array {
+  if (hello.identity.length !== IDENTITY_BYTES || hello.nonce.length !== NONCE_BYTES) {
+    throw new RangeError(
+      `an identity takes ${IDENTITY_BYTES} bytes and a nonce ${NONCE_BYTES}, ` +
+        `not ${hello.identity.length} and ${hello.nonce.length}`,
+    );
+  }
+  if (CONTROL_CHARACTER.test(hello.name)) {
+    throw new RangeError(`a node's name has no control characters, ${JSON.stringify(hello.name)} has`);
+  }
   const name = new TextEncoder().encode(hello.name);
   if (name.length === 0 || name.length > NAME_BYTES_MAX) {
     throw new RangeError(
@@ -48,8 +60,8 @@ export function encodeHello(hello: Hello): Uint8Array {
   view.setUint8(11, hello.keyed ? 1 : 0);
   view.setUint16(12, hello.pagesPerFrame, true);
   view.setUint8(14, name.length);
-  bytes.set(hello.identity.subarray(0, IDENTITY_BYTES), 16);
-  bytes.set(hello.nonce.subarray(0, NONCE_BYTES), 32);
+  bytes.set(hello.identity, 16);
+  bytes.set(hello.nonce, 32);
   view.setUint32(64, hello.epoch, true);
   bytes.set(name, 88);
   return bytes;
@@ -84,8 +96,8 @@ export function decodeHello(body: Uint8Array): Hello {
   return {
     role,
     keyed: keyed === 1,
-    identity: body.slice(16, 16 + IDENTITY_BYTES),
-    nonce: body.slice(32, 32 + NONCE_BYTES),
+    identity: Uint8Array.from(body.subarray(16, 16 + IDENTITY_BYTES)),
+    nonce: Uint8Array.from(body.subarray(32, 32 + NONCE_BYTES)),
     epoch: view.getUint32(64, true),
     pagesPerFrame,
     name: decodeName(body, view.getUint8(14)),
@@ -99,9 +111,14 @@ function decodeName(body: Uint8Array, length: number): string {
       `HELLO: name of ${length} bytes, accepted is 1 to ${NAME_BYTES_MAX}`,
     );
   }
+  let name: string;
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body.subarray(88, 88 + length));
+    name = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(body.subarray(88, 88 + length));
   } catch {
     throw new PeerError(WireError.PROTOCOL, "HELLO: the name is not UTF-8");
   }
+  if (CONTROL_CHARACTER.test(name)) {
+    throw new PeerError(WireError.PROTOCOL, "HELLO: the name has control characters, accepted are none");
+  }
+  return name;
 }

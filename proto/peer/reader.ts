@@ -1,5 +1,6 @@
 import { PeerError } from "./errors.ts";
 import {
+  AckStatus,
   ERROR_TEXT_BYTES_MAX,
   FIXED_BODY_BYTES_MAX,
   type FrameShape,
@@ -9,6 +10,7 @@ import {
   META_BYTES,
   PAGE_BYTES,
   PageStatus,
+  WIDE_END,
   WireError,
 } from "./wire.ts";
 
@@ -85,7 +87,8 @@ export class FrameReader {
 
   /**
    * Takes bytes [start, end); returns how many were taken: fewer only when the handler refused a frame for now,
-   * and then the rest is to be given again. Throws PeerError when the stream breaks the protocol.
+   * and then the rest is to be given again. Throws PeerError when the stream breaks the protocol, and
+   * is done with then.
    */
   receive(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
@@ -168,6 +171,7 @@ export class FrameReader {
 
   #bodyComplete(): void {
     const shape = this.#shape!;
+    this.#checkEntries(shape);
     if (shape.rest === "some") this.#checkPageCount(shape);
     this.#handler.body(this);
     if (shape.rest === "all" || shape.rest === "some") {
@@ -175,6 +179,32 @@ export class FrameReader {
       this.#pageIndex = -1;
       this.#nextPage();
     } else this.#frameComplete();
+  }
+
+  /** Numbers and statuses of the entries that this version cannot mean: a handler sees none of them. */
+  #checkEntries(shape: FrameShape): void {
+    for (let i = 0; i < this.count; i += 1) {
+      const at = shape.fixedBytes + i * shape.entryBytes;
+      if (this.type === FrameType.ACK) {
+        const status = this.body.getUint16(at + 6, true);
+        if (status > AckStatus.FULL) throw this.#unknownStatus(shape, status);
+        continue;
+      }
+      this.#checkWide(shape, at, "page id");
+      if (shape.entryBytes !== META_BYTES) continue;
+      this.#checkWide(shape, at + 8, "slot");
+      const status = this.pageStatus(i);
+      if (shape.rest === "some" && status > PageStatus.MISSING) throw this.#unknownStatus(shape, status);
+    }
+  }
+
+  #checkWide(shape: FrameShape, at: number, what: string): void {
+    if (this.body.getUint32(at + 4, true) < WIDE_END / 2 ** 32) return;
+    throw new PeerError(WireError.PROTOCOL, `${shape.name}: ${what} of 2^53 or more`);
+  }
+
+  #unknownStatus(shape: FrameShape, status: number): PeerError {
+    return new PeerError(WireError.PROTOCOL, `${shape.name}: unknown status ${status}`);
   }
 
   #checkPageCount(shape: FrameShape): void {

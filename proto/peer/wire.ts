@@ -6,6 +6,8 @@ export const HELLO_MAGIC = "nswapage";
 
 export const HEADER_BYTES = 16;
 export const PAGE_BYTES = 4096;
+/** First number that a page id or a slot cannot have: they are 64 bits wide and whole in a double. */
+export const WIDE_END = 2 ** 53;
 /** Meta entry of a page: id, slot, checksum, status. */
 export const META_BYTES = 24;
 export const PAGE_ID_BYTES = 8;

@@ -4,7 +4,6 @@ import {
   ERROR_TEXT_BYTES_MAX,
   FrameType,
   HEADER_BYTES,
-  LIST_END,
   META_BYTES,
   PAGE_BYTES,
   PAGE_ID_BYTES,
@@ -115,9 +114,9 @@ export function beginListing(sink: FrameSink, count: number, cursor: number): nu
   return beginFrame(sink, FrameType.LISTING, count, count * META_BYTES, count * META_BYTES, 0, cursor);
 }
 
-/** Asks for what the server holds for this client, from `cursor` on (0 at first). */
+/** Asks for what the server holds for this client, from `cursor` on: 0 at first, then that of the last LISTING. */
 export function putList(sink: FrameSink, cursor: number): void {
-  beginFrame(sink, FrameType.LIST, 0, 0, 0, 0, cursor === LIST_END ? 0 : cursor);
+  beginFrame(sink, FrameType.LIST, 0, 0, 0, 0, cursor);
 }
 
 /** Writes a meta entry. */
@@ -161,10 +160,10 @@ export function putCapacityFrame(sink: FrameSink, type: number, capacity: Capaci
   putCapacity(sink.view, at, capacity);
 }
 
-/** ERROR with its code in aux and a text, cut to what a frame may carry. */
+/** ERROR with its code in aux and a text, cut between characters to what a frame may carry. */
 export function putError(sink: FrameSink, code: WireError, text: string): void {
-  const encoded = new TextEncoder().encode(text);
-  const bytes = Math.min(encoded.length, ERROR_TEXT_BYTES_MAX);
+  const encoded = new Uint8Array(ERROR_TEXT_BYTES_MAX);
+  const bytes = new TextEncoder().encodeInto(text, encoded).written;
   const at = beginFrame(sink, FrameType.ERROR, 0, bytes, bytes, 0, code);
   sink.bytes.set(encoded.subarray(0, bytes), at);
 }

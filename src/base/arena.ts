@@ -3,6 +3,8 @@ import { PAGE_BYTES } from "./page.ts";
 import { pageKernelBase64 } from "./page-kernel.generated.ts";
 
 const WASM_PAGE_BYTES = 65_536;
+/** One less than an address can count: the end of every region must be an address too, or the kernel's loops stop early. */
+const WASM_PAGES_MAX = 65_535;
 
 interface PageKernel {
   copy(dst: number, src: number, bytes: number): void;
@@ -34,6 +36,10 @@ export class Arena {
 
   constructor(sizeBytes: number) {
     const wasmPages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
+    invariant(
+      wasmPages >= 1 && wasmPages <= WASM_PAGES_MAX,
+      `an arena takes 1 to ${WASM_PAGES_MAX * WASM_PAGE_BYTES} bytes, not ${sizeBytes}`,
+    );
     const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages });
     const module = new WebAssembly.Module(Buffer.from(pageKernelBase64, "base64"));
     const instance = new WebAssembly.Instance(module, { arena: { memory } });
@@ -49,6 +55,10 @@ export class Arena {
 
   /** Sets a region aside for good and returns its address. */
   allocate(bytes: number, align = PAGE_BYTES): number {
+    invariant(
+      Number.isSafeInteger(bytes) && bytes >= 0,
+      `a region has a whole number of bytes, not ${bytes}`,
+    );
     const at = Math.ceil(this.#allocated / align) * align;
     invariant(at + bytes <= this.sizeBytes, `arena of ${this.sizeBytes} bytes holds its regions`);
     this.#allocated = at + bytes;

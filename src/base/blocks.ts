@@ -1,3 +1,4 @@
+import { invariant } from "./assert.ts";
 import { NswapError } from "./errors.ts";
 import { limits } from "./limits.ts";
 
@@ -47,6 +48,7 @@ export class ArenaBlockPool implements BlockPool {
   }
 
   give(block: Block): void {
+    invariant(this.taken > 0, "a block is given back once");
     this.#free.push(block);
   }
 }
@@ -79,6 +81,7 @@ export class HeapBlockPool implements BlockPool {
   }
 
   give(block: Block): void {
+    invariant(this.taken > 0, "a block is given back once");
     this.#free.push(block);
   }
 }

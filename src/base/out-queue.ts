@@ -47,6 +47,8 @@ export class OutQueue implements ByteSink {
   }
 
   reserve(length: number): number {
+    // Nothing is nothing: it takes no block and wakes nobody.
+    if (length === 0) return this.#last?.filled ?? 0;
     let last = this.#last;
     if (last === undefined || last.filled + length > last.block.start + last.block.size) {
       last = this.#extend(length);

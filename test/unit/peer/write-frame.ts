@@ -1,0 +1,101 @@
+import {
+  beginAck,
+  beginFrame,
+  beginGetPage,
+  beginInvalidate,
+  beginListing,
+  beginPages,
+  beginPutPage,
+  encodeHello,
+  type FrameSink,
+  FrameType,
+  META_BYTES,
+  PAGE_BYTES,
+  putAckEntry,
+  putBare,
+  putCapacityFrame,
+  putError,
+  putList,
+  putMeta,
+  putWide,
+  type WireError,
+} from "../../../proto/peer/index.ts";
+import { type FrameFields, type Meta, type Piece, unpack } from "./vectors.ts";
+
+/** Writes the frame that the fields tell of, with the codec's own writer. */
+export function writeFrame(sink: FrameSink, frame: FrameFields): void {
+  const { count, seq, aux } = frame;
+  switch (frame.type) {
+    case "HELLO": {
+      const { identity, nonce, ...rest } = frame.hello!;
+      const bytes = (hex: string) => new Uint8Array(Buffer.from(hex, "hex"));
+      putRaw(sink, FrameType.HELLO, encodeHello({ ...rest, identity: bytes(identity), nonce: bytes(nonce) }));
+      return;
+    }
+    case "PROOF":
+      putRaw(sink, FrameType.PROOF, Buffer.from(frame.proof!, "hex"));
+      return;
+    case "WELCOME":
+    case "PONG":
+      putCapacityFrame(sink, FrameType[frame.type], frame.capacity!, seq);
+      return;
+    case "ERROR":
+      putError(sink, aux as WireError, frame.text!);
+      return;
+    case "GOODBYE":
+    case "PING":
+      putBare(sink, FrameType[frame.type], seq);
+      return;
+    case "LIST":
+      putList(sink, aux);
+      return;
+    case "PUTPAGE":
+      putMetas(sink, beginPutPage(sink, count, seq), frame.metas!);
+      putPages(sink, frame.pages!);
+      return;
+    case "PAGES":
+      putMetas(sink, beginPages(sink, count, frame.pages!.length, seq), frame.metas!);
+      putPages(sink, frame.pages!);
+      return;
+    case "LISTING":
+      putMetas(sink, beginListing(sink, count, aux), frame.metas!);
+      return;
+    case "GETPAGE":
+      putIds(sink, beginGetPage(sink, count, seq), frame.pageIds!);
+      return;
+    case "INVALIDATE":
+      putIds(sink, beginInvalidate(sink, count), frame.pageIds!);
+      return;
+    case "ACK": {
+      const at = beginAck(sink, count, frame.capacity!);
+      for (const [i, e] of frame.entries!.entries()) {
+        putAckEntry(sink.view, at + i * 8, e.seq, e.accepted, e.status);
+      }
+      return;
+    }
+    default:
+      throw new Error(`the test knows no ${frame.type}`);
+  }
+}
+
+function putRaw(sink: FrameSink, type: number, body: Uint8Array): void {
+  const at = beginFrame(sink, type, 0, body.length, body.length);
+  sink.bytes.set(body, at);
+}
+
+function putMetas(sink: FrameSink, at: number, metas: Meta[]): void {
+  for (const [i, m] of metas.entries()) {
+    putMeta(sink.view, at + i * META_BYTES, m.pageId, m.slot, m.checksum, m.status);
+  }
+}
+
+function putIds(sink: FrameSink, at: number, ids: number[]): void {
+  for (const [i, id] of ids.entries()) putWide(sink.view, at + i * 8, id);
+}
+
+function putPages(sink: FrameSink, pages: Piece[]): void {
+  for (const page of pages) {
+    const at = sink.reserve(PAGE_BYTES);
+    sink.bytes.set(unpack([page]), at);
+  }
+}
