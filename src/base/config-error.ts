@@ -1,15 +1,20 @@
-/** Something the user gave cannot be used: names the option, what was given and what is accepted. Exit status 1. */
-export class ConfigError extends Error {
-  readonly code = "CONFIG";
+import { NswapError } from "./errors.ts";
 
-  /** @param option the option as the user knows it, for example `--size`, or null where none is to blame */
+/** Something the user gave cannot be used: names the option, what was given and what is accepted. Exit status 1. */
+export class ConfigError extends NswapError {
+  /** The option as the user knows it, for example `--size`, or null where none is to blame. */
+  readonly option: string | null;
+
   constructor(
-    readonly option: string | null,
+    option: string | null,
     problem: string,
-    cause?: unknown,
+    more: { code?: "BAD_OPTION" | "ADDRESS_REFUSED" | "KEY_UNUSABLE"; cause?: unknown } = {},
   ) {
-    super(option === null ? problem : `${option}: ${problem}`, cause === undefined ? undefined : { cause });
+    super(more.code ?? "BAD_OPTION", option === null ? problem : `${option}: ${problem}`, {
+      cause: more.cause,
+    });
     this.name = "ConfigError";
+    this.option = option;
   }
 }
 

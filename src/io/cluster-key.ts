@@ -106,5 +106,5 @@ function readKeyFile(path: string): Uint8Array {
 }
 
 function refusal(path: string, problem: string, cause?: unknown): ConfigError {
-  return new ConfigError("--key-file", `${quote(path)} ${problem}`, cause);
+  return new ConfigError("--key-file", `${quote(path)} ${problem}`, { code: "KEY_UNUSABLE", cause });
 }
