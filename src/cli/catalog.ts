@@ -1,0 +1,109 @@
+import { resolve } from "node:path";
+import { quote } from "../base/config-error.ts";
+import { parseHostPort } from "../base/host-port.ts";
+import { limits } from "../base/limits.ts";
+import { nameAccepted, namePattern } from "../membership/parse-record.ts";
+import type { Flag, Many, One } from "./option-spec.ts";
+import { formatSize, parseSize, parseWhole, parseWord, parseYesNo } from "./values.ts";
+
+const pageBytes = 4096;
+const capacityBytesMin = 1024 ** 2;
+const socketPathBytesMax = 107;
+const exportNameBytesMax = 4096;
+
+const one = <T>(argument: string, describe: string, parse: (text: string) => T): One<T> => ({
+  ...{ kind: "one", argument, describe, parse },
+});
+const many = <T>(argument: string, describe: string, parse: (text: string) => T): Many<T> => ({
+  ...{ kind: "many", argument, describe, parse },
+});
+const flag = (describe: string): Flag => ({ kind: "flag", argument: "", describe, parse: parseYesNo });
+
+/** Every option of every command that may also come from the environment or a configuration file. */
+export const catalog = {
+  listen: one("HOST:PORT", "data port (default 127.0.0.1:7410; port 0 picks a free one)", parseHostPort),
+  control: one(
+    "HOST:PORT",
+    "control port (default 127.0.0.1:7411, a client's 127.0.0.1:7412)",
+    parseHostPort,
+  ),
+  peer: many(
+    "HOST:PORT",
+    "control port of any other node; repeatable; the rest is learned from it",
+    parseHostPort,
+  ),
+  name: one("NAME", "name of this node (default: host name and role)", parseName),
+  "key-file": one("FILE", "file with the cluster key; without one only loopback is bound", parsePath),
+  insecure: flag("bind other than loopback addresses without a cluster key"),
+  log: one("text|json", "form of the log on standard error and of the ready line", parseWord("text", "json")),
+  capacity: one("SIZE", "most memory lent (default: half of what is available at the start)", parseCapacity),
+  reserve: one("SIZE", "memory the machine always keeps for itself (default 256M)", parseSize),
+  size: one("SIZE", "size of the device; a multiple of 4096", parseDeviceSize),
+  socket: one("PATH", "offer the device by NBD on this Unix socket", parseSocketPath),
+  nbd: one("HOST:PORT", "offer the device by NBD over TCP; may be given beside --socket", parseHostPort),
+  export: one("NAME", "NBD export name (default: the empty one)", parseExportName),
+  redundancy: one(
+    "none",
+    "how pages are protected against the loss of a server (so far: none)",
+    parseRedundancy,
+  ),
+  servers: one("N", "memory servers to start (default 4)", parseWhole(1, 64)),
+  respawn: flag("start a node again that died"),
+} as const;
+
+function parseName(text: string): string {
+  if (!namePattern.test(text)) throw new Error(`${quote(text)} is not a name; accepted: ${nameAccepted}`);
+  return text;
+}
+
+function parsePath(text: string): string {
+  if (text === "" || text.includes("\0"))
+    throw new Error(`${quote(text)} is not a path; accepted: a file's path`);
+  return text;
+}
+
+function parseSocketPath(text: string): string {
+  const path = resolve(parsePath(text));
+  if (Buffer.byteLength(path) > socketPathBytesMax) {
+    throw new Error(
+      `${quote(path)} is too long for a Unix socket; accepted: at most ${socketPathBytesMax} bytes`,
+    );
+  }
+  return path;
+}
+
+function parseExportName(text: string): string {
+  if (text.includes("\0") || Buffer.byteLength(text) > exportNameBytesMax) {
+    throw new Error(
+      `${quote(text)} is not an export name; accepted: at most ${exportNameBytesMax} bytes, no NUL`,
+    );
+  }
+  return text;
+}
+
+function parseDeviceSize(text: string): number {
+  const bytes = parseSize(text);
+  const { deviceBytesMin, deviceBytesMax } = limits;
+  if (bytes % pageBytes !== 0 || bytes < deviceBytesMin || bytes > deviceBytesMax) {
+    throw new Error(
+      `${quote(text)} is not accepted; accepted: a multiple of 4096 from ${formatSize(deviceBytesMin)} to ` +
+        formatSize(deviceBytesMax),
+    );
+  }
+  return bytes;
+}
+
+function parseCapacity(text: string): number {
+  const bytes = parseSize(text);
+  if (bytes < capacityBytesMin) throw new Error(`${quote(text)} is not accepted; accepted: 1M or more`);
+  return bytes - (bytes % pageBytes);
+}
+
+function parseRedundancy(text: string): "none" {
+  if (text !== "none") {
+    throw new Error(
+      `${quote(text)} is not accepted; accepted so far: none (mirror and parity are not built yet)`,
+    );
+  }
+  return text;
+}

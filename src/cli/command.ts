@@ -1,0 +1,24 @@
+import type { Argv } from "yargs";
+import type { NodeHost } from "../node/run-node.ts";
+import type { OptionSpecs } from "./option-spec.ts";
+
+/** What the command line runs within: a process, or a test's stand-in for one. */
+export interface CliHost extends NodeHost {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Writes to standard error. */
+  complain(text: string): void;
+  /** The terminal's size if standard output is one, else null. */
+  terminal(): { columns: number; rows: number } | null;
+}
+
+/** One command, in a file of its own; listed in `commands.ts`. */
+export interface Command {
+  readonly name: string;
+  readonly describe: string;
+  /** Options that may also come from the environment or a configuration file. */
+  readonly options: OptionSpecs;
+  /** Options of the command line alone, and examples. */
+  configure?(yargs: Argv): Argv;
+  /** Runs to its end; the exit status. @throws ConfigError before anything starts */
+  run(commandLine: Readonly<Record<string, unknown>>, host: CliHost): Promise<number>;
+}

@@ -1,0 +1,8 @@
+import { clientCommand } from "./client.ts";
+import type { Command } from "./command.ts";
+import { localCommand } from "./local.ts";
+import { serverCommand } from "./server.ts";
+import { statusCommand } from "./status.ts";
+
+/** Every command of `nswap`, in the order of --help. */
+export const commands: readonly Command[] = [serverCommand, clientCommand, localCommand, statusCommand];

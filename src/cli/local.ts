@@ -1,0 +1,82 @@
+import { fileURLToPath } from "node:url";
+import { readMemoryInfo } from "../io/meminfo.ts";
+import { checkAddressPolicy } from "../node/address-policy.ts";
+import { LocalCluster, type LocalOptions } from "../node/local-cluster.ts";
+import { createLog, type LogFormat } from "../node/log.ts";
+import { runNode } from "../node/run-node.ts";
+import { catalog } from "./catalog.ts";
+import { deviceOptions, deviceSpecs, sayRedundancy } from "./client.ts";
+import type { Command } from "./command.ts";
+import { given, loadKey, startFailed } from "./common.ts";
+import { type OptionValues, pick } from "./option-spec.ts";
+import { capacityOf } from "./server.ts";
+
+export const localSpecs = {
+  ...pick(catalog, ["servers", "capacity", "reserve", "respawn"]),
+  ...deviceSpecs,
+  ...pick(catalog, ["name", "control", "key-file", "insecure", "log"]),
+};
+
+const serversDefault = 4;
+const anyPort = { host: "127.0.0.1", port: 0 };
+
+/** Typed options with their defaults. @throws ConfigError */
+export function localOptions(
+  values: OptionValues<typeof localSpecs>,
+  memory = readMemoryInfo(),
+): LocalOptions {
+  const servers = values.servers ?? serversDefault;
+  const device = deviceOptions(values);
+  const offered = device.socketPath === undefined && device.nbd === undefined ? { nbd: anyPort } : {};
+  return {
+    name: values.name ?? "local",
+    servers,
+    capacityBytes: capacityOf(values.capacity, memory, servers),
+    ...(values.reserve === undefined ? {} : { reserveBytes: values.reserve }),
+    respawn: values.respawn ?? false,
+    ...(values["key-file"] === undefined ? {} : { keyFile: values["key-file"] }),
+    insecure: values.insecure ?? false,
+    log: values.log ?? "text",
+    control: values.control ?? anyPort,
+    client: { ...device, ...offered },
+  };
+}
+
+/** A node's line among those of others. */
+export function labelled(label: string, text: string, format: LogFormat): string {
+  if (format === "text") return `[${label}] ${text}\n`;
+  return text.startsWith("{") ? `${text}\n` : `${JSON.stringify({ node: label, line: text })}\n`;
+}
+
+export const localCommand: Command = {
+  name: "local",
+  describe: "a whole cluster on this machine, as child processes on loopback",
+  options: localSpecs,
+  configure: (yargs) =>
+    yargs
+      .example("$0 local --size 1G", "4 memory servers and a client; the ready line says where")
+      .example(
+        "$0 local --size 1G --socket /tmp/nswap.sock --servers 2 --capacity 1G",
+        "NBD on a Unix socket",
+      ),
+  async run(commandLine, host) {
+    const values = given(localSpecs, commandLine, host);
+    const options = localOptions(values);
+    const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+    const key = loadKey(options.keyFile);
+    const addresses = { "--control": options.control, "--nbd": options.client.nbd };
+    checkAddressPolicy({ addresses, hasKey: key !== null, insecure: options.insecure }, log);
+    sayRedundancy(values.redundancy, log);
+    const program = {
+      file: process.execPath,
+      args: [...process.execArgv, fileURLToPath(new URL("../../bin/nswap.js", import.meta.url))],
+    };
+    const line = (label: string, text: string) => host.complain(labelled(label, text, options.log));
+    try {
+      const cluster = await LocalCluster.start(options, { program, key, log, line });
+      return await runNode(cluster, options.log, log, host);
+    } catch (error) {
+      return startFailed(error, log);
+    }
+  },
+};

@@ -1,0 +1,71 @@
+import { ConfigError } from "../base/config-error.ts";
+import { limits } from "../base/limits.ts";
+import { type MemoryInfo, readMemoryInfo } from "../io/meminfo.ts";
+import { checkAddressPolicy } from "../node/address-policy.ts";
+import { createLog } from "../node/log.ts";
+import { loadMemoryNode } from "../node/node-loader.ts";
+import type { ServerOptions } from "../node/options.ts";
+import { runNode } from "../node/run-node.ts";
+import { catalog } from "./catalog.ts";
+import type { Command } from "./command.ts";
+import { commonOptions, commonSpecs, given, loadKey, startFailed } from "./common.ts";
+import { type OptionValues, pick } from "./option-spec.ts";
+import { formatSize } from "./values.ts";
+
+export const serverSpecs = { ...pick(catalog, ["listen", "capacity", "reserve"]), ...commonSpecs };
+
+const reserveBytesDefault = 256 * 1024 ** 2;
+const defaultListen = { host: "127.0.0.1", port: 7410 };
+const defaultControl = { host: "127.0.0.1", port: 7411 };
+
+/** Typed options with their defaults. @throws ConfigError */
+export function serverOptions(values: OptionValues<typeof serverSpecs>, memory: MemoryInfo): ServerOptions {
+  return {
+    ...commonOptions(values, "server", defaultControl),
+    listen: values.listen ?? defaultListen,
+    capacityBytes: capacityOf(values.capacity, memory),
+    reserveBytes: values.reserve ?? reserveBytesDefault,
+  };
+}
+
+/** The capacity given, or a share of what is available. @param among how many servers of this machine share it */
+export function capacityOf(given: number | undefined, memory: MemoryInfo, among = 1): number {
+  if (given === undefined) {
+    const share = memory.availableBytes / 2 / among;
+    return Math.max(limits.storeChunkBytes, share - (share % limits.storeChunkBytes));
+  }
+  if (given > memory.totalBytes) {
+    const total = formatSize(memory.totalBytes);
+    throw new ConfigError(
+      "--capacity",
+      `${formatSize(given)} is more than the memory there is; accepted: up to ${total}`,
+    );
+  }
+  return given;
+}
+
+export const serverCommand: Command = {
+  name: "server",
+  describe: "lend this machine's idle memory (memory server)",
+  options: serverSpecs,
+  configure: (yargs) =>
+    yargs
+      .example(
+        "$0 server --capacity 8G --key-file key --listen 0.0.0.0:7410 --control 0.0.0.0:7411",
+        "on a network",
+      )
+      .example("$0 server --peer 10.0.0.1:7411 ...", "join the cluster that 10.0.0.1 is part of"),
+  async run(commandLine, host) {
+    const options = serverOptions(given(serverSpecs, commandLine, host), readMemoryInfo());
+    const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+    const { listen, control, insecure, keyFile } = options;
+    const hasKey = loadKey(keyFile) !== null;
+    checkAddressPolicy({ addresses: { "--listen": listen, "--control": control }, hasKey, insecure }, log);
+    try {
+      const start = await loadMemoryNode();
+      return await runNode(await start(options, log), options.log, log, host);
+    } catch (error) {
+      return startFailed(error, log);
+    }
+  },
+};

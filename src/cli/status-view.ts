@@ -1,0 +1,81 @@
+import type { ClientFigures } from "../membership/node-record.ts";
+import type { StatusDocument, StatusNode } from "../membership/status-document.ts";
+import { formatSize } from "./values.ts";
+
+const frameBytes = 4096;
+const barCells = 10;
+
+/** A status document as tables for people, lines without ends. */
+export function renderStatus(document: StatusDocument): string[] {
+  return [summary(document), "", ...nodesTable(document), ...clientsTable(document.clients)];
+}
+
+function summary({ self, nodes }: StatusDocument): string {
+  const live = nodes.filter((node) => node.state === "up" || node.state === "draining");
+  const stores = live.filter((node) => node.role !== "client");
+  const used = stores.reduce((sum, node) => sum + node.frames.used, 0) * frameBytes;
+  const limit = stores.reduce((sum, node) => sum + node.frames.limit, 0) * frameBytes;
+  const count = nodes.length === 1 ? "1 node" : `${nodes.length} nodes`;
+  return `As ${self} sees it: ${count}, ${live.length} up; ${formatSize(used)} used of ${formatSize(limit)} lent`;
+}
+
+function nodesTable({ nodes }: StatusDocument): string[] {
+  const head = ["NODE", "ROLE", "STATE", "PID", "DATA", "CONTROL", "USED", "", ">FREE", ">LIMIT"];
+  return table(head, nodes.map(nodeRow));
+}
+
+function nodeRow(node: StatusNode): string[] {
+  const { name, role, state, pid, data, control, frames } = node;
+  const start = [name, role, state, String(pid), data ?? "-", control];
+  if (role === "client") return [...start, "-", "", "-", "-"];
+  const share = frames.limit === 0 ? 0 : frames.used / frames.limit;
+  const used = `${bar(share)} ${formatSize(frames.used * frameBytes)}`;
+  const percent = `${Math.round(share * 100)}%`;
+  return [
+    ...start,
+    used,
+    percent,
+    formatSize(frames.free * frameBytes),
+    formatSize(frames.limit * frameBytes),
+  ];
+}
+
+function bar(share: number): string {
+  const full = Math.min(barCells, Math.max(share > 0 ? 1 : 0, Math.round(share * barCells)));
+  return `[${"#".repeat(full)}${".".repeat(barCells - full)}]`;
+}
+
+function clientsTable(clients: readonly ClientFigures[]): string[] {
+  if (clients.length === 0) return [];
+  const head = ["CLIENT", "REDUNDANCY", ">SIZE", ">MAPPED", ">SAME-FILLED", ">ON DISK", ">LIVE", ">DEAD"];
+  const more = [">UNPROTECTED", ">LOST", ">IN FLIGHT", ">ERRORS"];
+  const rows = clients.map(({ name, redundancy, sizeBytes, slots, pages, requests }) => [
+    ...[name, redundancy, formatSize(sizeBytes)],
+    ...[slots.mapped, slots.sameFilled, slots.onDisk].map(String),
+    ...[pages.live, pages.dead, pages.unprotected, pages.lost].map(String),
+    ...[requests.inFlight, requests.errors].map(String),
+  ]);
+  return ["", ...table([...head, ...more], rows)];
+}
+
+/** Columns as wide as their widest cell; a title that begins with `>` is of a column of numbers. */
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const titles = head.map((title) => title.replace(/^>/, ""));
+  const widths = titles.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column].length)),
+  );
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) =>
+        head[column].startsWith(">") ? cell.padStart(widths[column]) : cell.padEnd(widths[column]),
+      )
+      .join("  ")
+      .trimEnd();
+  return [line(titles), ...rows.map(line)];
+}
+
+/** Lines as one redraw of a terminal: written over what is there, so that nothing flickers. */
+export function redraw(lines: readonly string[], size: { columns: number; rows: number }): string {
+  const shown = lines.slice(0, Math.max(1, size.rows - 1));
+  return `\x1b[H${shown.map((line) => `${line.slice(0, size.columns)}\x1b[K\n`).join("")}\x1b[J`;
+}

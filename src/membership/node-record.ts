@@ -1,0 +1,49 @@
+/** What a node does in the cluster. */
+export type NodeRole = "server" | "parity" | "client";
+
+/** What a node says of itself; `left` is its last word. */
+export type SelfState = "up" | "draining" | "left";
+
+/** 4 KiB frames of a node's store; all 0 for a client. */
+export interface FrameCounts {
+  readonly used: number;
+  readonly free: number;
+  readonly limit: number;
+}
+
+export type RedundancyName = "none" | "mirror" | "parity";
+
+/** A client's figures, as `clients[]` of `nswap status --json` shows them. */
+export interface ClientFigures {
+  readonly name: string;
+  readonly redundancy: RedundancyName;
+  readonly sizeBytes: number;
+  readonly slots: { readonly mapped: number; readonly sameFilled: number; readonly onDisk: number };
+  readonly pages: {
+    readonly live: number;
+    readonly dead: number;
+    readonly unprotected: number;
+    readonly lost: number;
+  };
+  readonly requests: { readonly inFlight: number; readonly errors: number };
+}
+
+/** One node as it describes itself; travels by gossip. */
+export interface NodeRecord {
+  /** 32 hexadecimal digits, random for each process. */
+  readonly identity: string;
+  readonly name: string;
+  readonly role: NodeRole;
+  /** Start of the process, milliseconds since the epoch: tells a restarted node from its predecessor. */
+  readonly generation: number;
+  /** Grows by one each heartbeat; of two records of an identity the one with the higher heartbeat is newer. */
+  readonly heartbeat: number;
+  readonly pid: number;
+  /** `host:port` of the data port, null for a node without one. */
+  readonly data: string | null;
+  /** `host:port` of the control port. */
+  readonly control: string;
+  readonly state: SelfState;
+  readonly frames: FrameCounts;
+  readonly client?: ClientFigures;
+}

@@ -1,0 +1,330 @@
+import assert from "node:assert";
+import { type ControlTiming, controlLimits } from "../base/control-limits.ts";
+import type { Log } from "../base/log.ts";
+import type { Prng } from "../base/prng.ts";
+import type { GoneReason, MembershipPort } from "./membership-port.ts";
+import type { ClientFigures, FrameCounts, NodeRecord, SelfState } from "./node-record.ts";
+import { InvalidRecordError, parseNodeRecord } from "./parse-record.ts";
+import type { SeenState } from "./status-document.ts";
+import { Tombstones } from "./tombstones.ts";
+
+export type TableTiming = Pick<
+  ControlTiming,
+  "heartbeatMs" | "suspectMs" | "downMs" | "removeMs" | "leftGossipMs" | "tombstoneMs"
+>;
+
+export interface PeerTableOptions {
+  readonly self: NodeRecord;
+  readonly prng: Prng;
+  readonly port: MembershipPort;
+  readonly timing: TableTiming;
+  readonly log: Log;
+  /** Most nodes held, this one included; default from the limits. */
+  readonly nodesMax?: number;
+}
+
+/** What a merge did, for logs and tests. */
+export interface MergeResult {
+  /** Records that were newer than what was known. */
+  readonly taken: number;
+  /** Records refused because they were malformed or because the table is full. */
+  readonly refused: number;
+  /** What was wrong with the first refused record. */
+  readonly problem: string | null;
+}
+
+/** A node as this one sees it. */
+export interface SeenNode {
+  readonly record: NodeRecord;
+  readonly state: SeenState;
+}
+
+type Health = "up" | "suspect" | "down";
+
+interface Entry {
+  record: NodeRecord;
+  health: Health;
+  readonly admittedAtMs: number;
+  heardAtMs: number;
+  twinWarned: boolean;
+}
+
+/**
+ * What a node knows of all nodes: its own record and those it heard of. Sans-IO: it is told of foreign tables and
+ * of the time, and tells its port who comes, changes and goes. Nothing foreign makes it grow beyond its bounds.
+ *
+ *     unknown --heard--> up --silent--> suspect --silent--> down --silent--> forgotten
+ *                         ^---------------heard--------------'
+ *     any --newer process under its name--> superseded        any --own last word--> left
+ */
+export class PeerTable {
+  #self: NodeRecord;
+  readonly #entries = new Map<string, Entry>();
+  readonly #left = new Map<string, { record: NodeRecord; untilMs: number }>();
+  readonly #graves: Tombstones;
+  readonly #nodesMax: number;
+  readonly #timing: TableTiming;
+  readonly #prng: Prng;
+  readonly #port: MembershipPort;
+  readonly #log: Log;
+  #tickedAtMs: number | null = null;
+  #refusedFull = 0;
+
+  constructor(options: PeerTableOptions) {
+    this.#self = options.self;
+    this.#prng = options.prng;
+    this.#port = options.port;
+    this.#log = options.log;
+    this.#timing = options.timing;
+    this.#nodesMax = options.nodesMax ?? controlLimits.nodesMax;
+    this.#graves = new Tombstones(controlLimits.tombstonesMax, options.timing.tombstoneMs);
+    assert(
+      options.timing.suspectMs < options.timing.downMs && options.timing.downMs < options.timing.removeMs,
+    );
+  }
+
+  get self(): NodeRecord {
+    return this.#self;
+  }
+
+  /** Identities that found no room since the start. */
+  get refusedFull(): number {
+    return this.#refusedFull;
+  }
+
+  /** A heartbeat of this node with its present figures. */
+  beat(now: {
+    data: string | null;
+    state: SelfState;
+    frames: FrameCounts;
+    client?: ClientFigures | undefined;
+  }): void {
+    const { identity, name, role, generation, heartbeat, pid, control } = this.#self;
+    this.#self = {
+      ...{ identity, name, role, generation, heartbeat: heartbeat + 1, pid, control },
+      ...{ data: now.data, state: now.state, frames: now.frames },
+      ...(now.client === undefined ? {} : { client: now.client }),
+    };
+  }
+
+  /** Takes in a foreign table, which may be anything at all. @param nowMs a clock that never goes back */
+  merge(foreign: unknown, nowMs: number): MergeResult {
+    if (!Array.isArray(foreign) || foreign.length > controlLimits.nodesMax + controlLimits.leftNodesMax) {
+      return { taken: 0, refused: 1, problem: "the table is not a list of a bearable length" };
+    }
+    let taken = 0;
+    let refused = 0;
+    let problem: string | null = null;
+    for (const value of foreign) {
+      try {
+        if (this.#take(parseNodeRecord(value), nowMs)) taken++;
+      } catch (error) {
+        if (!(error instanceof InvalidRecordError)) throw error;
+        refused++;
+        problem ??= error.message;
+      }
+    }
+    return { taken, refused, problem };
+  }
+
+  /** Lets time pass: nodes that were not heard of become suspect, down and forgotten. */
+  tick(nowMs: number): void {
+    this.#forgiveOwnPause(nowMs);
+    for (const entry of [...this.#entries.values()]) this.#age(entry, nowMs);
+    for (const entry of [...this.#entries.values()]) this.#judgeTwins(entry, nowMs);
+    for (const [identity, left] of this.#left) if (nowMs >= left.untilMs) this.#left.delete(identity);
+    this.#graves.tick(nowMs);
+  }
+
+  /** The table to tell others: this node, those not taken for down, those that left lately. */
+  toGossip(): NodeRecord[] {
+    const records = [this.#self];
+    for (const entry of this.#entries.values()) if (entry.health !== "down") records.push(entry.record);
+    for (const left of this.#left.values()) records.push(left.record);
+    return records;
+  }
+
+  /** Up to `count` nodes to exchange tables with, chosen at random; now and then one that is taken for down. */
+  gossipTargets(count: number): NodeRecord[] {
+    const likely: NodeRecord[] = [];
+    const unlikely: NodeRecord[] = [];
+    for (const entry of this.#entries.values()) {
+      (entry.health === "down" ? unlikely : likely).push(entry.record);
+    }
+    const chosen: NodeRecord[] = [];
+    if (unlikely.length > 0 && this.#prng.chance(0.125))
+      chosen.push(unlikely[this.#prng.below(unlikely.length)]);
+    while (chosen.length < count && likely.length > 0) {
+      const at = this.#prng.below(likely.length);
+      chosen.push(likely[at]);
+      likely[at] = likely[likely.length - 1];
+      likely.pop();
+    }
+    return chosen;
+  }
+
+  /** Every known node, this one first, the rest by role, name and identity. */
+  nodes(): SeenNode[] {
+    const others = [...this.#entries.values()].map((entry) => ({
+      record: entry.record,
+      state: seenState(entry.record, entry.health),
+    }));
+    others.sort((a, b) => (sortKey(a.record) < sortKey(b.record) ? -1 : 1));
+    return [{ record: this.#self, state: seenState(this.#self, "up") }, ...others];
+  }
+
+  /** Whether a node of this identity is known and not taken for down. */
+  isPresent(identity: string): boolean {
+    const entry = this.#entries.get(identity);
+    return entry !== undefined && entry.health !== "down";
+  }
+
+  /** Takes one valid record; true when it was news. */
+  #take(record: NodeRecord, nowMs: number): boolean {
+    const { identity } = record;
+    if (identity === this.#self.identity || this.#graves.covers(identity, record.heartbeat)) return false;
+    const entry = this.#entries.get(identity);
+    if (entry && record.heartbeat <= entry.record.heartbeat) return false;
+    if (record.state === "left") {
+      this.#takeLeaving(record, entry, nowMs);
+      return true;
+    }
+    if (entry) {
+      this.#refresh(entry, record, nowMs);
+      return true;
+    }
+    return this.#admit(record, nowMs);
+  }
+
+  #refresh(entry: Entry, record: NodeRecord, nowMs: number): void {
+    const before = entry.record;
+    const wasDown = entry.health === "down";
+    entry.record = record;
+    entry.heardAtMs = nowMs;
+    entry.health = "up";
+    if (wasDown) this.#port.nodeUp(record);
+    else if (!sameButHeartbeat(before, record)) this.#port.nodeChanged(record);
+  }
+
+  #admit(record: NodeRecord, nowMs: number): boolean {
+    if (isSuccessorByAddress(this.#self, record)) {
+      this.#graves.bury(record.identity, record.heartbeat, nowMs);
+      return false;
+    }
+    for (const entry of [...this.#entries.values()]) {
+      if (!isSuccessorByAddress(entry.record, record)) continue;
+      // One address, one process: either the newcomer replaced this one, or it is late news of a predecessor. The
+      // start time tells, unless a clock went back; then that the other has fallen silent does.
+      if (record.generation > entry.record.generation || entry.health !== "up") {
+        this.#remove(entry, "superseded", nowMs);
+      } else {
+        this.#graves.bury(record.identity, record.heartbeat, nowMs);
+        return false;
+      }
+    }
+    if (this.#entries.size >= this.#nodesMax - 1 && !this.#evictOneDown(nowMs)) {
+      this.#refusedFull++;
+      throw new InvalidRecordError(`the table is full: it holds at most ${this.#nodesMax} nodes`);
+    }
+    this.#graves.raise(record.identity);
+    const entry: Entry = { record, health: "up", admittedAtMs: nowMs, heardAtMs: nowMs, twinWarned: false };
+    this.#entries.set(record.identity, entry);
+    this.#port.nodeUp(record);
+    return true;
+  }
+
+  #takeLeaving(record: NodeRecord, entry: Entry | undefined, nowMs: number): void {
+    if (entry) this.#remove(entry, "left", nowMs, record);
+    this.#graves.bury(record.identity, Number.POSITIVE_INFINITY, nowMs);
+    if (this.#left.size < controlLimits.leftNodesMax) {
+      this.#left.set(record.identity, { record, untilMs: nowMs + this.#timing.leftGossipMs });
+    }
+  }
+
+  #age(entry: Entry, nowMs: number): void {
+    const silentMs = nowMs - entry.heardAtMs;
+    if (silentMs >= this.#timing.removeMs) {
+      this.#remove(entry, "down", nowMs);
+    } else if (silentMs >= this.#timing.downMs) {
+      if (entry.health === "down") return;
+      entry.health = "down";
+      this.#port.nodeGone(entry.record, "down");
+    } else if (silentMs >= this.#timing.suspectMs) {
+      entry.health = "suspect";
+    }
+  }
+
+  /** A silent node whose name is borne by a living process of the same role was restarted; two living ones are not. */
+  #judgeTwins(entry: Entry, nowMs: number): void {
+    const { record } = entry;
+    for (const other of this.#namesakes(entry)) {
+      if (entry.health !== "up") {
+        if (
+          other.role === record.role &&
+          other.generation > record.generation &&
+          this.#entries.has(record.identity)
+        ) {
+          this.#remove(entry, "superseded", nowMs);
+        }
+      } else if (!entry.twinWarned && nowMs - entry.admittedAtMs > this.#timing.suspectMs * 2) {
+        entry.twinWarned = true;
+        this.#log.warn("two live nodes have the same name; give each its own with --name", {
+          node: record.name,
+          control: record.control,
+          otherControl: other.control,
+        });
+      }
+    }
+  }
+
+  *#namesakes(entry: Entry): Generator<NodeRecord> {
+    if (this.#self.name === entry.record.name) yield this.#self;
+    for (const other of this.#entries.values()) {
+      if (other !== entry && other.record.name === entry.record.name && other.health === "up")
+        yield other.record;
+    }
+  }
+
+  /** The one place where an entry ends. `down` was told when the node went down, the others are told here. */
+  #remove(entry: Entry, why: GoneReason, nowMs: number, last: NodeRecord = entry.record): void {
+    this.#entries.delete(entry.record.identity);
+    this.#graves.bury(entry.record.identity, last.heartbeat, nowMs);
+    if (entry.health !== "down") this.#port.nodeGone(last, why);
+  }
+
+  #evictOneDown(nowMs: number): boolean {
+    let oldest: Entry | null = null;
+    for (const entry of this.#entries.values()) {
+      if (entry.health === "down" && (oldest === null || entry.heardAtMs < oldest.heardAtMs)) oldest = entry;
+    }
+    if (oldest) this.#remove(oldest, "down", nowMs);
+    return oldest !== null;
+  }
+
+  /** If this process itself stood still, the others' silence is its own doing and does not count against them. */
+  #forgiveOwnPause(nowMs: number): void {
+    const sinceMs = this.#tickedAtMs === null ? 0 : nowMs - this.#tickedAtMs;
+    this.#tickedAtMs = nowMs;
+    const pausedMs = sinceMs - 2 * this.#timing.heartbeatMs;
+    if (pausedMs <= 0) return;
+    for (const entry of this.#entries.values()) entry.heardAtMs = Math.min(nowMs, entry.heardAtMs + pausedMs);
+  }
+}
+
+function seenState(record: NodeRecord, health: Health): SeenState {
+  if (health !== "up") return health;
+  return record.state === "draining" ? "draining" : "up";
+}
+
+function sortKey(record: NodeRecord): string {
+  return `${record.role} ${record.name} ${record.identity}`;
+}
+
+/** Two processes under one name, role and control address cannot both live. */
+function isSuccessorByAddress(a: NodeRecord, b: NodeRecord): boolean {
+  return a.name === b.name && a.role === b.role && a.control === b.control;
+}
+
+function sameButHeartbeat(a: NodeRecord, b: NodeRecord): boolean {
+  return JSON.stringify({ ...a, heartbeat: 0 }) === JSON.stringify({ ...b, heartbeat: 0 });
+}

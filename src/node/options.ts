@@ -1,0 +1,39 @@
+import type { HostPort } from "../base/host-port.ts";
+import type { LogFormat } from "./log.ts";
+
+/** What every node is told. Sizes are bytes. */
+export interface CommonOptions {
+  readonly name: string;
+  /** Data port; a client has none. */
+  readonly listen?: HostPort;
+  readonly control: HostPort;
+  /** Control addresses of other nodes; the rest is learned from them. */
+  readonly peers: readonly HostPort[];
+  readonly keyFile?: string;
+  /** Bind other than loopback addresses without a key. */
+  readonly insecure: boolean;
+  readonly log: LogFormat;
+}
+
+export interface ServerOptions extends CommonOptions {
+  readonly listen: HostPort;
+  /** Most memory lent; a multiple of 4096. */
+  readonly capacityBytes: number;
+  /** Memory the machine always keeps for itself. */
+  readonly reserveBytes: number;
+}
+
+/** What `--redundancy` accepts so far. */
+export type ClientRedundancy = "none";
+
+/** At least one of `socketPath` and `nbd` is given. */
+export interface ClientOptions extends CommonOptions {
+  /** Size of the device; a multiple of 4096. */
+  readonly sizeBytes: number;
+  /** NBD on this Unix socket; an absolute path. */
+  readonly socketPath?: string;
+  /** NBD over TCP. */
+  readonly nbd?: HostPort;
+  readonly exportName: string;
+  readonly redundancy: ClientRedundancy;
+}

@@ -1,0 +1,57 @@
+import type { Log } from "../base/log.ts";
+import type { LogFormat } from "./log.ts";
+import { formatReadyLine, type RunningNode } from "./running-node.ts";
+
+/** What a node is run within: a process, or a test's stand-in for one. */
+export interface NodeHost {
+  /** Writes to standard output. */
+  print(text: string): void;
+  on(event: NodeJS.Signals | "disconnect", listener: () => void): unknown;
+  off(event: NodeJS.Signals | "disconnect", listener: () => void): unknown;
+}
+
+const endSignals = ["SIGTERM", "SIGINT"] as const;
+
+/**
+ * Prints the ready line and waits for the end of the node: the first SIGTERM or SIGINT drains it, the second stops
+ * it, and so does the end of a parent process that holds an IPC channel to this one (`nswap local`).
+ * Returns the exit status.
+ */
+export async function runNode(
+  node: RunningNode,
+  format: LogFormat,
+  log: Log,
+  host: NodeHost,
+): Promise<number> {
+  let signals = 0;
+  const onSignal = () => {
+    signals++;
+    if (signals === 1) {
+      log.info("leaving in order; a second signal stops at once");
+      node.drain().catch((error: unknown) => {
+        log.error("leaving in order failed; stopping", { error: String(error) });
+        node.stop();
+      });
+    } else {
+      log.warn("stopping at once");
+      node.stop();
+    }
+  };
+  const onOrphaned = () => {
+    log.warn("the process that started this node is gone; stopping at once");
+    node.stop();
+  };
+  for (const signal of endSignals) host.on(signal, onSignal);
+  host.on("disconnect", onOrphaned);
+  try {
+    host.print(formatReadyLine(node.ready, format));
+    await node.ended;
+    return 0;
+  } catch (error) {
+    log.error("the node failed", { error: error instanceof Error ? error.message : String(error) });
+    return 1;
+  } finally {
+    for (const signal of endSignals) host.off(signal, onSignal);
+    host.off("disconnect", onOrphaned);
+  }
+}
