@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FrameType, LIST_END, PeerError, Role, WireError } from "../../../proto/peer/index.ts";
-import { HeapBlockPool } from "../../../src/base/blocks.ts";
+import { type Block, HeapBlockPool } from "../../../src/base/blocks.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { type Answer, type Meta, newCore, pageOf, TestClient } from "./test-client.ts";
 
@@ -278,24 +278,30 @@ describe("back pressure", () => {
   });
 
   it("closes a connection, whole frames only, when there is no memory for answers at all", () => {
-    const pool = new HeapBlockPool(4);
-    const core = newCore({ blocks: { pool, soft: 4, max: 4 } });
+    const pool = new HeapBlockPool(8, limits.dataBlockBytes);
+    const core = newCore({ blocks: { pool, soft: 8, max: 8 } });
+    const hog: Block[] = [];
+    const leave = (blocks: number): void => {
+      while (pool.taken < 8 - blocks) hog.push(pool.take());
+      while (pool.taken > 8 - blocks) pool.give(hog.pop()!);
+    };
     const client = new TestClient(core, {}, pool).enter();
-    client.put([1]).ask();
-    const hog = [pool.take(), pool.take()];
+    client.put(ids(0, 64)).ask();
+    leave(6);
+    expect(client.get(ids(0, 64)).ask().pages.size).toBe(64);
+    leave(5);
     client.get([1]).send();
     expect((client.connection.closed as PeerError).wireCode).toBe(WireError.TOO_MANY_CONNECTIONS);
     expect(client.answers().map((answer) => answer.type)).toEqual([FrameType.ERROR]);
     const mute = new TestClient(core, {}, pool);
-    hog.push(pool.take(), pool.take());
+    leave(0);
     expect(() => mute.hello().send()).not.toThrow();
     expect(mute.connection.closed).toBeInstanceOf(PeerError);
     expect(mute.answers()).toEqual([]);
-    const late = new TestClient(core, {}, pool);
-    pool.give(hog.pop()!);
-    late.enter();
-    hog.push(pool.take());
-    late.put([2]).send();
+    leave(1);
+    const late = new TestClient(core, {}, pool).enter();
+    leave(0);
+    expect(() => late.put([2]).send()).not.toThrow();
     expect(late.connection.closed).toBeInstanceOf(PeerError);
     expect(core.snapshot().connections).toBe(0);
     core.check();

@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import {
   ACK_ENTRY_BYTES,
   beginGetPage,
@@ -72,7 +73,7 @@ export interface Answer {
 }
 
 /** Turns the server's bytes into answers. */
-class AnswerReader implements FrameHandler {
+export class AnswerReader implements FrameHandler {
   readonly answers: Answer[] = [];
   handshake: Handshake | undefined;
   #pages = new Map<number, Uint8Array>();
@@ -157,25 +158,15 @@ export function pageOf(id: number, version = 0): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-/** A client of a core in the same thread: frames are queued in `script`, then given in one piece or as cut. */
-export class TestClient {
+/** Frames of a client, queued in `script`. */
+export class RequestScript {
   readonly script = new Script();
-  readonly out: OutQueue;
-  readonly connection: ServerConnection;
-  closedTold = 0;
-  readonly #core: MemoryServerCore;
-  readonly #reader = new AnswerReader();
-  readonly #frames = new FrameReader(this.#reader);
+  readonly reader = new AnswerReader();
   readonly #options: ClientOptions;
   #seq = 0;
 
-  constructor(core: MemoryServerCore, options: ClientOptions = {}, pool = new HeapBlockPool(64)) {
-    this.#core = core;
+  constructor(options: ClientOptions = {}) {
     this.#options = options;
-    this.out = new OutQueue(pool);
-    this.connection = core.connect(this.out, () => {
-      this.closedTold += 1;
-    });
   }
 
   /** Queues the connector's HELLO; the rest of the handshake follows from the answers. */
@@ -196,20 +187,8 @@ export class TestClient {
       pagesPerFrame,
       name,
     };
-    this.#reader.handshake = new Handshake("connector", own, this.script, this.#options.prover);
-    this.#reader.handshake.start();
-    return this;
-  }
-
-  /** Shakes hands and expects to be welcome. */
-  enter(): this {
-    this.hello().send();
-    const last = this.answers().at(-1);
-    if (this.script.length > 0) {
-      this.send();
-      const welcome = this.answers().at(-1);
-      if (welcome?.type !== FrameType.WELCOME) throw new Error(`not welcome: ${welcome?.text}`);
-    } else if (last?.type !== FrameType.WELCOME) throw new Error(`not welcome: ${last?.text}`);
+    this.reader.handshake = new Handshake("connector", own, this.script, this.#options.prover);
+    this.reader.handshake.start();
     return this;
   }
 
@@ -250,6 +229,32 @@ export class TestClient {
     putBare(this.script, type, seq);
     return this;
   }
+}
+
+/** A client of a core in the same thread: what is queued is given in one piece or as cut. */
+export class TestClient extends RequestScript {
+  readonly out: OutQueue;
+  readonly connection: ServerConnection;
+  closedTold = 0;
+  readonly #core: MemoryServerCore;
+  readonly #frames = new FrameReader(this.reader);
+
+  constructor(core: MemoryServerCore, options: ClientOptions = {}, pool = new HeapBlockPool(64)) {
+    super(options);
+    this.#core = core;
+    this.out = new OutQueue(pool);
+    this.connection = core.connect(this.out, () => {
+      this.closedTold += 1;
+    });
+  }
+
+  /** Shakes hands and expects to be welcome. */
+  enter(): this {
+    let last = this.hello().send().answers().at(-1);
+    if (this.script.length > 0) last = this.send().answers().at(-1);
+    if (last?.type !== FrameType.WELCOME) throw new Error(`not welcome: ${last?.text}`);
+    return this;
+  }
 
   /** Gives what is queued to the server, in pieces of `pieceBytes`, and ends the turn. */
   send(pieceBytes = Number.POSITIVE_INFINITY): this {
@@ -263,8 +268,7 @@ export class TestClient {
     let at = 0;
     while (at < bytes.length) {
       const end = Math.min(bytes.length, at + pieceBytes);
-      const taken = this.connection.receive(bytes, at, end);
-      at += taken;
+      at += this.connection.receive(bytes, at, end);
       if (at < end) break;
     }
     return at;
@@ -278,7 +282,7 @@ export class TestClient {
       this.#frames.receive(piece, 0, piece.length);
       this.out.consume(piece.length);
     }
-    return this.#reader.answers.splice(0);
+    return this.reader.answers.splice(0);
   }
 
   /** Sends what is queued and returns the only answer. */
@@ -286,6 +290,59 @@ export class TestClient {
     const answers = this.send().answers();
     if (answers.length !== 1) throw new Error(`${answers.length} answers where one was expected`);
     return answers[0]!;
+  }
+}
+
+/** A client over a socket. */
+export class SocketClient {
+  readonly script: RequestScript;
+  readonly socket: Socket;
+  /** Resolves when the connection is closed, by whomever. */
+  readonly ended: Promise<void>;
+  readonly #frames: FrameReader;
+  #told: () => void = () => {};
+
+  constructor(socket: Socket, options: ClientOptions = {}) {
+    this.socket = socket;
+    this.script = new RequestScript(options);
+    this.#frames = new FrameReader(this.script.reader);
+    socket.on("data", (chunk) => {
+      this.#frames.receive(chunk, 0, chunk.length);
+      this.#told();
+    });
+    socket.on("error", () => {});
+    this.ended = new Promise((resolve) => socket.once("close", () => resolve()));
+  }
+
+  async enter(): Promise<void> {
+    this.script.hello();
+    this.send();
+    let got = await this.answers((answers) => answers.length > 0);
+    while (this.script.reader.handshake !== undefined && got.at(-1)?.type !== FrameType.ERROR) {
+      this.send();
+      got = await this.answers((answers) => answers.length > 0);
+    }
+    if (got.at(-1)?.type !== FrameType.WELCOME) throw new Error(`not welcome: ${got.at(-1)?.text}`);
+  }
+
+  send(): void {
+    this.socket.write(this.script.script.take());
+  }
+
+  sendAndWait(count: number): Promise<Answer[]> {
+    this.send();
+    return this.answers((got) => got.length === count);
+  }
+
+  /** Waits until what has come is enough, and takes it. */
+  async answers(enough: (got: Answer[]) => boolean): Promise<Answer[]> {
+    const { answers } = this.script.reader;
+    while (!enough(answers)) {
+      await new Promise<void>((resolve) => {
+        this.#told = resolve;
+      });
+    }
+    return answers.splice(0);
   }
 }
 
