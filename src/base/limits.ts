@@ -70,12 +70,13 @@ export const limits = {
   reapFramesPerTickMax: 16_384,
   /** A data connection that has sent nothing for so long is closed; a live client pings far more often. */
   dataSilenceMsMax: 60_000,
-  /** How long a data connection that is being closed may take to read what was said last. */
-  dataFinishMsMax: 2_000,
-  /** Blocks that hold answers to all clients and what stalled connections left unread. */
-  dataBlocksMax: 2048,
+  /** Blocks that hold answers to all clients, and their size. */
+  dataBlocksMax: 4096,
+  dataBlockBytes: 64 * KiB,
   /** With so many in use, a connection that has unsent answers gets no more for now. */
-  dataBlocksSoft: 512,
+  dataBlocksSoft: 2048,
+  /** Connections beyond dataConnectionsMax that are being told so. */
+  dataRefusalsMax: 64,
   /** Largest store: 1 TiB of pages. */
   storeFramesMax: 2 ** 28,
   /** Unit in which a memory server takes memory from the system. */

@@ -1,6 +1,8 @@
 import {
   type Capacity,
+  HEADER_BYTES,
   type Hello,
+  META_BYTES,
   PAGES_PER_FRAME_MAX,
   PeerError,
   type Prover,
@@ -10,6 +12,7 @@ import {
 import type { BlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
+import { PAGE_BYTES } from "../base/page.ts";
 import { type ClientRecord, ClientTable } from "./client-table.ts";
 import { FrameStore } from "./frame-store.ts";
 import { type ConnectionHost, ServerConnection } from "./server-connection.ts";
@@ -33,7 +36,7 @@ export interface MemoryServerOptions {
   nonce: () => Uint8Array;
   /** Secret random 32 bits. */
   hashSeed: number;
-  /** The pool that the connections' queues take from: `soft` and `max` blocks, of limits.sendBlockBytes. */
+  /** The pool that the connections' queues take from: `soft` and `max` blocks, of at least limits.dataBlockBytes. */
   blocks?: { pool: Pick<BlockPool, "taken">; soft: number; max: number };
   log?: ServerLog;
   /** How long a vanished client's pages are kept. */
@@ -62,8 +65,12 @@ export interface ServerSnapshot {
   counters: ServerCounters;
 }
 
-/** Blocks that the longest answer may need beyond those its queue has. */
-const ANSWER_BLOCKS_MAX = 3;
+/** Blocks that the longest answer may need: pages do not straddle blocks, and the first may begin in a used one. */
+const ANSWER_BLOCKS_MAX =
+  1 +
+  Math.ceil(
+    (HEADER_BYTES + PAGES_PER_FRAME_MAX * (META_BYTES + PAGE_BYTES)) / (limits.dataBlockBytes - PAGE_BYTES),
+  );
 
 /**
  * A memory server without its sockets: pages of clients, keyed by (client, page id). The driver gives each

@@ -1,0 +1,132 @@
+import net from "node:net";
+import { putError, WireError } from "../../proto/peer/index.ts";
+import { HeapBlockPool } from "../base/blocks.ts";
+import { limits } from "../base/limits.ts";
+import { OutQueue } from "../base/out-queue.ts";
+import type { MemoryServerCore } from "../server/memory-server.ts";
+import { listen } from "./nbd-listener.ts";
+import { adoptRaw } from "./raw-socket.ts";
+import { ownReceiveRegion } from "./receive-region.ts";
+import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
+import { TurnFlusher } from "./turn-flusher.ts";
+
+export interface DataPortOptions {
+  core: MemoryServerCore;
+  /** The pool that the core was told of. */
+  sendPool: HeapBlockPool;
+  /** The listening socket failed after it was bound. */
+  onError: (error: Error) => void;
+  connectionsMax?: number;
+}
+
+/** The pool for a data port's answers, as limits say. */
+export const newDataPool = (): HeapBlockPool =>
+  new HeapBlockPool(limits.dataBlocksMax, limits.dataBlockBytes);
+
+/** Accepts clients of the page protocol over TCP and connects each with the memory server's core. */
+export class DataPort {
+  readonly #options: DataPortOptions;
+  readonly #server: net.Server;
+  readonly #connectionsMax: number;
+  readonly #region = ownReceiveRegion();
+  readonly #carryPool: HeapBlockPool;
+  readonly #flusher: TurnFlusher;
+  readonly #sockets = new Set<StreamSocket>();
+  readonly #refused = new Set<net.Socket>();
+
+  private constructor(options: DataPortOptions) {
+    this.#options = options;
+    this.#connectionsMax = options.connectionsMax ?? limits.dataConnectionsMax;
+    this.#carryPool = new HeapBlockPool(this.#connectionsMax, limits.receiveBytesMax);
+    this.#flusher = new TurnFlusher(() => options.core.flush());
+    this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
+  }
+
+  /** Listens; throws NswapError ADDRESS_IN_USE or ADDRESS_REFUSED. */
+  static async start(address: { host: string; port: number }, options: DataPortOptions): Promise<DataPort> {
+    const port = new DataPort(options);
+    await listen(port.#server, address);
+    port.#server.on("error", options.onError);
+    return port;
+  }
+
+  /** The address in use, with the port that was picked for port 0. */
+  get address(): { host: string; port: number } {
+    const { address, port } = this.#server.address() as net.AddressInfo;
+    return { host: address, port };
+  }
+
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  #accept(accepted: net.Socket): void {
+    if (this.#sockets.size >= this.#connectionsMax) {
+      this.#refuse(accepted);
+      return;
+    }
+    const out = new OutQueue(this.#options.sendPool, () => socket.markDirty());
+    const handler: StreamHandler = {
+      receive: (bytes, start, end) => {
+        // The core batches acknowledgements until the end of the turn.
+        this.#flusher.wake();
+        return connection.receive(bytes, start, end);
+      },
+      drained: () => {
+        connection.resume();
+        socket.resume();
+      },
+      ended: () => {
+        this.#sockets.delete(socket);
+        connection.disconnected();
+      },
+    };
+    const socket = new StreamSocket(out, handler, {
+      region: this.#region,
+      carryPool: this.#carryPool,
+      flusher: this.#flusher,
+    });
+    const connection = this.#options.core.connect(out, () => socket.finish());
+    this.#sockets.add(socket);
+    socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));
+  }
+
+  /** Says why before it closes; reads on meanwhile, or the system would drop what was said with the connection. */
+  #refuse(socket: net.Socket): void {
+    socket.on("error", () => {});
+    if (this.#refused.size >= limits.dataRefusalsMax) {
+      socket.destroy();
+      return;
+    }
+    this.#refused.add(socket);
+    const timer = setTimeout(() => socket.destroy(), limits.finishMsMax);
+    socket.on("close", () => {
+      clearTimeout(timer);
+      this.#refused.delete(socket);
+    });
+    const text = `this server takes at most ${this.#connectionsMax} connections`;
+    const out = new OutQueue(new HeapBlockPool(1, limits.dataBlockBytes));
+    putError(out, WireError.TOO_MANY_CONNECTIONS, text);
+    socket.end(out.piece(0));
+    socket.on("data", () => {});
+    socket.resume();
+  }
+
+  /** Tells the core the time, and sends what that brought about. */
+  tick(nowMs: number): void {
+    this.#options.core.tick(nowMs);
+    this.#flusher.wake();
+  }
+
+  /** Stops accepting; connections stay. */
+  stopAccepting(): void {
+    if (this.#server.listening) this.#server.close();
+  }
+
+  /** Closes everything at once. */
+  close(): void {
+    this.stopAccepting();
+    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#refused) socket.destroy();
+  }
+}

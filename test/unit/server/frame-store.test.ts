@@ -1,0 +1,161 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { FrameMemory } from "../../../src/server/frame-memory.ts";
+import { FrameStore, type PageMeta } from "../../../src/server/frame-store.ts";
+import { pageOf } from "./test-client.ts";
+
+const PAGE = 4096;
+const newStore = (capacityFrames: number, ownersMax = 8): FrameStore =>
+  new FrameStore({ capacityFrames, ownersMax, hashSeed: 77, chunkBytes: 4 * PAGE });
+
+const metaOf = (id: number, version: number): PageMeta => ({
+  idLow: id >>> 0,
+  idHigh: Math.floor(id / 2 ** 32),
+  slotLow: (id * 3) >>> 0,
+  slotHigh: version,
+  checksum: (id ^ version) >>> 0,
+});
+
+function put(store: FrameStore, owner: number, id: number, version: number): boolean {
+  const page = pageOf(id, version);
+  const meta = metaOf(id, version);
+  const held = store.find(owner, meta.idLow, meta.idHigh);
+  if (held >= 0 && version % 2 === 0) {
+    store.rewrite(held, meta, page, 0);
+    return true;
+  }
+  const frame = store.take();
+  if (frame < 0) return false;
+  store.write(frame, 0, page, 0, 1000);
+  store.write(frame, 1000, page, 1000, PAGE);
+  store.publish(frame, owner, meta);
+  return true;
+}
+
+function contentOf(store: FrameStore, owner: number, id: number): Uint8Array | undefined {
+  const frame = store.find(owner, id >>> 0, Math.floor(id / 2 ** 32));
+  if (frame < 0) return undefined;
+  const into = new Uint8Array(PAGE + 8);
+  store.read(frame, into, 8);
+  return into.subarray(8);
+}
+
+describe("FrameStore", () => {
+  it("behaves like a map from (owner, id) to page, and its books balance after every step", () => {
+    const ids = fc.oneof(fc.integer({ min: 0, max: 12 }), fc.constantFrom(2 ** 32, 2 ** 32 + 1, 2 ** 53 - 1));
+    const owner = fc.integer({ min: 0, max: 2 });
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.tuple(fc.constant("put"), owner, ids, fc.nat(50)) },
+      { weight: 3, arbitrary: fc.tuple(fc.constant("drop"), owner, ids, fc.constant(0)) },
+      { weight: 1, arbitrary: fc.tuple(fc.constant("reap"), owner, fc.nat(5), fc.constant(0)) },
+      { weight: 1, arbitrary: fc.tuple(fc.constant("abandon"), owner, ids, fc.constant(0)) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 20 }), (steps, capacity) => {
+        const store = newStore(capacity);
+        const model = new Map<string, number>();
+        for (const [what, who, id, version] of steps) {
+          const key = `${who}/${id}`;
+          if (what === "put") {
+            const room = model.size < capacity || (model.has(key) && version % 2 === 0);
+            expect(put(store, who, id, version)).toBe(room);
+            if (room) model.set(key, version);
+          } else if (what === "drop") {
+            const frame = store.find(who, id >>> 0, Math.floor(id / 2 ** 32));
+            expect(frame >= 0).toBe(model.delete(key));
+            if (frame >= 0) store.drop(frame);
+          } else if (what === "reap") {
+            const own = [...model.keys()].filter((k) => k.startsWith(`${who}/`));
+            expect(store.dropSome(who, id)).toBe(Math.min(id, own.length));
+            for (const k of own) {
+              const gone = contentOf(store, who, Number(k.split("/")[1])) === undefined;
+              if (gone) model.delete(k);
+            }
+          } else {
+            const frame = store.take();
+            if (frame >= 0) {
+              expect(store.used).toBe(model.size + 1);
+              store.giveBack(frame);
+            }
+          }
+          store.check();
+          expect(store.used).toBe(model.size);
+          expect(store.free).toBe(capacity - model.size);
+          expect(store.held).toBe(model.size);
+        }
+        for (const [key, version] of model) {
+          const [who, id] = key.split("/").map(Number) as [number, number];
+          expect(Buffer.compare(contentOf(store, who, id)!, pageOf(id, version))).toBe(0);
+          const meta = metaOf(0, 0);
+          expect(store.describe(store.find(who, id >>> 0, Math.floor(id / 2 ** 32)), who, meta)).toBe(true);
+          expect(meta).toEqual(metaOf(id, version));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("finds every page of thousands while others go, whatever the pattern of their ids", () => {
+    for (const stride of [1, 2 ** 20, 2 ** 32, 2 ** 32 + 1, 12_345_677]) {
+      const store = new FrameStore({ capacityFrames: 3000, ownersMax: 2, hashSeed: stride });
+      const has = (i: number): boolean => {
+        const id = i * stride;
+        return store.find(1, id >>> 0, Math.floor(id / 2 ** 32)) >= 0;
+      };
+      for (let i = 0; i < 3000; i += 1) {
+        const frame = store.take();
+        store.publish(frame, 1, metaOf(i * stride, 0));
+      }
+      expect(store.take()).toBe(-1);
+      for (let i = 0; i < 3000; i += 3) {
+        const id = i * stride;
+        store.drop(store.find(1, id >>> 0, Math.floor(id / 2 ** 32)));
+      }
+      for (let i = 0; i < 3000; i += 1) expect(has(i)).toBe(i % 3 !== 0);
+      store.check();
+    }
+  });
+
+  it("takes memory chunk by chunk when needed, the last one cut to the limit", () => {
+    const memory = new FrameMemory(10, 4 * PAGE);
+    const backed = [memory.backed];
+    while (memory.grow()) backed.push(memory.backed);
+    expect(backed).toEqual([0, 4, 8, 10]);
+    memory.write(9, 0, pageOf(9), 0, PAGE);
+    const into = new Uint8Array(PAGE);
+    memory.read(9, into, 0);
+    expect(Buffer.compare(into, pageOf(9))).toBe(0);
+  });
+
+  it("says so when the system refuses a chunk", () => {
+    const memory = new FrameMemory(2 ** 50, 2 ** 62);
+    expect(memory.grow()).toBe(false);
+    expect(memory.backed).toBe(0);
+  });
+
+  it("costs at most 5% over the pages at full load, all tables included, at every size", () => {
+    for (const capacity of [4096, 3 * 2 ** 14, 3 * 2 ** 14 + 1, 2 ** 18, 786_433, 2 ** 20]) {
+      const store = new FrameStore({ capacityFrames: capacity, ownersMax: 4096, hashSeed: 1 });
+      expect(store.overheadBytes / (capacity * PAGE)).toBeLessThan(0.05);
+      // The worst case beyond a small store: 8/3 cells of 4 bytes and 30 bytes of columns a frame.
+      if (capacity > 2 ** 16) expect(store.overheadBytes / (capacity * PAGE)).toBeLessThan(0.0102);
+    }
+  });
+
+  it("refuses a capacity that it cannot have", () => {
+    for (const capacity of [0, -1, 1.5, Number.NaN, 2 ** 28 + 1]) {
+      expect(() => newStore(capacity)).toThrow(/accepted is 1 to 268435456/);
+    }
+  });
+
+  it("asserts that a frame is written only while taken, and dropped or read only while held", () => {
+    const store = newStore(4);
+    put(store, 0, 5, 1);
+    const held = store.find(0, 5, 0);
+    expect(() => store.write(held, 0, new Uint8Array(8), 0, 8)).toThrow(/invariant/);
+    const taken = store.take();
+    expect(() => store.write(taken, 4090, new Uint8Array(8), 0, 8)).toThrow(/invariant/);
+    expect(() => store.read(taken, new Uint8Array(PAGE), 0)).toThrow(/invariant/);
+    expect(() => store.drop(taken)).toThrow(/invariant/);
+  });
+});
