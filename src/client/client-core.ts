@@ -338,6 +338,18 @@ export class ClientCore implements LinkPort {
     if (waiting !== undefined) this.#readAgain(waiting);
   }
 
+  /** True if a link to this server stands. */
+  isLinked(identity: string): boolean {
+    const holder = this.table.byIdentity(identity);
+    return holder !== undefined && this.#links[holder.index] !== undefined;
+  }
+
+  /** Figures of a server that came by gossip: older than what its own answers say, so for servers that owe none. */
+  capacityHeard(identity: string, capacity: Capacity): void {
+    const holder = this.table.byIdentity(identity);
+    if (holder !== undefined && holder.unackedPages === 0) holder.report(capacity);
+  }
+
   /** Looks each frame of the queue up anew. */
   #readAgain(queue: FrameQueue): void {
     for (let left = queue.length; left > 0; left -= 1) this.readPage(queue.shift());

@@ -47,6 +47,13 @@ export class NbdFront {
     return this.#connections.size;
   }
 
+  /** Connections that have chosen the export: those that would miss it. */
+  get clientsServed(): number {
+    let served = 0;
+    for (const { session } of this.#connections) if (session.export !== undefined) served += 1;
+    return served;
+  }
+
   connect(out: OutQueue, port: NbdConnectionPort, nowMs: number): NbdConnection {
     const connection = new NbdConnection(this, out, this.#exports, port, nowMs);
     this.#connections.add(connection);

@@ -32,6 +32,7 @@ interface Target {
   link: ServerLink | undefined;
   /** Set when the cluster no longer knows a server there. */
   forgotten: boolean;
+  whenEnded: (() => void) | undefined;
   lastError: string;
 }
 
@@ -65,6 +66,7 @@ export class ServerDialer {
       socket: undefined,
       link: undefined,
       forgotten: false,
+      whenEnded: undefined,
       lastError: "",
     };
     this.#targets.set(key, target);
@@ -144,6 +146,7 @@ export class ServerDialer {
     this.#byLink.delete(link);
     target.socket = undefined;
     target.link = undefined;
+    target.whenEnded?.();
     if (target.forgotten || this.#stopped) return this.#drop(target);
     if (why.message !== target.lastError) {
       target.lastError = why.message;
@@ -153,13 +156,28 @@ export class ServerDialer {
     target.retryMs = Math.min(target.retryMs * 2, limits.linkRetryMsMax);
   }
 
-  /** Ends all connections; with `politely`, after what is queued was sent. */
-  stop(politely: boolean): void {
+  /** Ends all connections after what is queued was sent; resolves when they are gone. */
+  async finish(): Promise<void> {
+    this.#stopped = true;
+    const open = [...this.#targets.values()].filter((target) => target.socket !== undefined);
+    for (const target of this.#targets.values()) clearTimeout(target.timer);
+    await Promise.all(
+      open.map(
+        (target) =>
+          new Promise<void>((resolve) => {
+            target.whenEnded = resolve;
+            target.socket?.finish();
+          }),
+      ),
+    );
+  }
+
+  /** Ends all connections at once. */
+  stop(): void {
     this.#stopped = true;
     for (const target of [...this.#targets.values()]) {
       clearTimeout(target.timer);
-      if (politely) target.socket?.finish();
-      else target.socket?.destroy();
+      target.socket?.destroy();
     }
   }
 }

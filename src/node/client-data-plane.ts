@@ -118,20 +118,18 @@ export class ClientDataPlane {
   close(): void {
     clearInterval(this.#timer);
     for (const listener of this.#listeners) listener.close();
-    this.dialer.stop(false);
+    this.dialer.stop();
   }
 
-  /** Ends in order: no new NBD clients or requests, servers are told that the pages are needed no more. */
-  drain(): void {
+  /** Lets no new NBD client in. */
+  stopAccepting(): void {
     for (const listener of this.#listeners) listener.stopAccepting();
-    this.front.shutDown();
   }
 
-  /** Tells the servers that the client's pages can go, and ends. */
-  leave(): void {
-    clearInterval(this.#timer);
+  /** Tells the servers that the client's pages can go, and ends when they were told. */
+  async leave(): Promise<void> {
     this.core.goodbye();
-    this.dialer.stop(true);
-    for (const listener of this.#listeners) listener.close();
+    await this.dialer.finish();
+    this.close();
   }
 }

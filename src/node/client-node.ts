@@ -1,0 +1,179 @@
+import { createHash, randomBytes } from "node:crypto";
+import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import { ClusterKey } from "../io/cluster-key.ts";
+import { ControlPlane, newIdentity, type SelfReport } from "../io/control/control-plane.ts";
+import type { MembershipPort } from "../membership/membership-port.ts";
+import type { ClientFigures, NodeRecord } from "../membership/node-record.ts";
+import { checkAddressPolicy } from "./address-policy.ts";
+import { ClientDataPlane } from "./client-data-plane.ts";
+import type { ClientOptions } from "./options.ts";
+import type { ReadyLine, RunningNode } from "./running-node.ts";
+
+/** Starts a client: NBD on one side, memory servers as membership finds them on the other. */
+export async function startClientNode(options: ClientOptions, log: Log): Promise<RunningNode> {
+  checkAddressPolicy(
+    {
+      addresses: { "--control": options.control, "--nbd": options.nbd },
+      hasKey: options.keyFile !== undefined,
+      insecure: options.insecure,
+    },
+    log,
+  );
+  const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
+  const identity = newIdentity();
+  const plane = new ClientDataPlane({
+    name: wireName(options.name),
+    identity: Buffer.from(identity, "hex"),
+    nonce: () => randomBytes(32),
+    seed: randomBytes(6).readUIntLE(0, 6),
+    sizeBytes: options.sizeBytes,
+    exportName: options.exportName,
+    prover: key,
+    notice: (text) => log.info(text),
+  });
+  try {
+    const ready = await serve(plane, options);
+    const control = await ControlPlane.start({
+      listen: options.control,
+      key,
+      seeds: options.peers,
+      name: options.name,
+      role: "client",
+      identity,
+      log,
+      self: () => report(plane, options),
+      port: membershipPort(plane, log),
+    });
+    return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
+  } catch (error) {
+    plane.close();
+    throw error;
+  }
+}
+
+/** The page protocol's names are short; a longer one is cut and told apart by a digest. */
+export function wireName(name: string): string {
+  const bytes = Buffer.from(name);
+  if (bytes.length <= 63) return name;
+  const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 8);
+  return `${bytes
+    .subarray(0, 48)
+    .toString("utf8")
+    .replace(/\uFFFD+$/, "")}-${digest}`;
+}
+
+/** Listens for NBD clients; returns the URIs to say. */
+async function serve(
+  plane: ClientDataPlane,
+  options: ClientOptions,
+): Promise<{ nbd?: string; nbdTcp?: string }> {
+  const uris: string[] = [];
+  const name = encodeURIComponent(options.exportName);
+  if (options.socketPath !== undefined) {
+    await plane.listen({ path: options.socketPath });
+    uris.push(`nbd+unix:///${name}?socket=${encodeURI(options.socketPath)}`);
+  }
+  if (options.nbd !== undefined) {
+    const listener = await plane.listen(options.nbd);
+    const bound = listener.address as { address: string; port: number };
+    uris.push(`nbd://${formatHostPort({ host: bound.address, port: bound.port })}/${name}`);
+  }
+  const [nbd, nbdTcp] = uris;
+  return { ...(nbd === undefined ? {} : { nbd }), ...(nbdTcp === undefined ? {} : { nbdTcp }) };
+}
+
+function dataAddress(record: NodeRecord): HostPort | undefined {
+  return record.role === "server" && record.data !== null ? parseHostPort(record.data) : undefined;
+}
+
+function membershipPort(plane: ClientDataPlane, log: Log): MembershipPort {
+  const { core, dialer } = plane;
+  const found = (record: NodeRecord): void => {
+    const at = dataAddress(record);
+    if (at === undefined) return;
+    dialer.add(at.host, at.port, record.name);
+    core.capacityHeard(record.identity, record.frames);
+  };
+  return {
+    nodeUp: found,
+    nodeChanged: found,
+    nodeGone(record, why) {
+      const at = dataAddress(record);
+      // A server that is merely down may come back with its pages: its slots wait for it.
+      if (at === undefined || why === "down") return;
+      log.info("memory server is gone", { name: record.name, why });
+      if (why === "left" || !core.isLinked(record.identity))
+        core.serverLost(record.identity, `it ${why === "left" ? "left" : "was replaced"}`);
+      dialer.remove(at.host, at.port);
+    },
+  };
+}
+
+/** The client's figures for status, metrics and gossip. */
+function report(plane: ClientDataPlane, options: ClientOptions): SelfReport {
+  const { core, front } = plane;
+  const { slots, counters } = core;
+  const lost = core.lostPages;
+  const live = slots.onServers - (lost - slots.lost);
+  const client: ClientFigures = {
+    name: options.name,
+    redundancy: options.redundancy,
+    sizeBytes: options.sizeBytes,
+    slots: { mapped: slots.onServers, sameFilled: slots.sameFilled, onDisk: 0 },
+    // Without redundancy every live page is unprotected, and a page is dropped as soon as it is dead.
+    pages: { live, dead: 0, unprotected: live, lost },
+    requests: { inFlight: front.requestsInFlight, errors: counters.requestErrors },
+  };
+  return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };
+}
+
+class ClientNode implements RunningNode {
+  readonly ready: ReadyLine;
+  readonly ended: Promise<void>;
+  readonly #plane: ClientDataPlane;
+  readonly #control: ControlPlane;
+  readonly #log: Log;
+  #end!: () => void;
+  #over = false;
+
+  constructor(plane: ClientDataPlane, control: ControlPlane, log: Log, ready: Omit<ReadyLine, "control">) {
+    this.#plane = plane;
+    this.#control = control;
+    this.#log = log;
+    this.ready = { ...ready, control: control.advertised };
+    this.ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  /** Waits until the last NBD client has gone: a kernel that still swaps here must not lose its pages. */
+  async drain(): Promise<void> {
+    const { front } = this.#plane;
+    this.#plane.stopAccepting();
+    if (front.clientsServed > 0) {
+      this.#log.warn(
+        "NBD clients are still connected; waiting for them (swapoff and nbd-client -d come first)",
+        {
+          connections: front.clientsServed,
+        },
+      );
+    }
+    while (front.clientsServed > 0 && !this.#over) await sleep(limits.tickMs);
+    if (this.#over) return;
+    this.#over = true;
+    await this.#plane.leave();
+    await this.#control.leave();
+    await this.#control.close();
+    this.#end();
+  }
+
+  stop(): void {
+    this.#over = true;
+    this.#plane.close();
+    void this.#control.close().finally(this.#end);
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
