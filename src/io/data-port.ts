@@ -67,11 +67,7 @@ export class DataPort {
     }
     const out = new OutQueue(this.#options.sendPool, () => socket.markDirty());
     const handler: StreamHandler = {
-      receive: (bytes, start, end) => {
-        // The core batches acknowledgements until the end of the turn.
-        this.#flusher.wake();
-        return connection.receive(bytes, start, end);
-      },
+      receive: (bytes, start, end) => connection.receive(bytes, start, end),
       drained: () => {
         connection.resume();
         socket.resume();

@@ -20,7 +20,7 @@ import { PAGE_BYTES } from "../base/page.ts";
 import { AckBatch } from "./ack-batch.ts";
 import type { FrameStore } from "./frame-store.ts";
 import { PageIntake } from "./page-intake.ts";
-import { checkMetas, checkPageIds, newPageMeta, writeMeta } from "./page-meta.ts";
+import { newPageMeta, writeMeta } from "./page-meta.ts";
 import type { ServerCounters } from "./server-counters.ts";
 
 /** What requests need of their server. */
@@ -62,14 +62,9 @@ export class ClientRequests {
     return queued === 0 || (queued <= limits.dataQueueBytesSoft && this.#host.answersWelcome);
   }
 
-  /** A request but for its pages is there. Throws PeerError if it is not sound. */
-  body(reader: FrameReader): void {
-    if (reader.type === FrameType.PUTPAGE) {
-      checkMetas(reader.body, reader.count, reader.typeName);
-      this.#intake.begin();
-    } else if (reader.type === FrameType.GETPAGE || reader.type === FrameType.INVALIDATE) {
-      checkPageIds(reader.body, reader.count, reader.typeName);
-    }
+  /** A PUTPAGE begins. */
+  beginPut(): void {
+    this.#intake.begin();
   }
 
   /** Bytes of a PUTPAGE's pages, as FrameHandler.page has them. */

@@ -11,18 +11,13 @@ import {
 } from "../../proto/peer/index.ts";
 import type { BlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { type ClientRecord, ClientTable } from "./client-table.ts";
 import { FrameStore } from "./frame-store.ts";
 import { type ConnectionHost, ServerConnection } from "./server-connection.ts";
 import { newServerCounters, type ServerCounters } from "./server-counters.ts";
-
-/** Where the server says what happened to it. */
-export interface ServerLog {
-  info(message: string, fields?: Record<string, string | number>): void;
-  warn(message: string, fields?: Record<string, string | number>): void;
-}
 
 export interface MemoryServerOptions {
   /** 16 bytes, unique to this process. */
@@ -38,7 +33,8 @@ export interface MemoryServerOptions {
   hashSeed: number;
   /** The pool that the connections' queues take from: `soft` and `max` blocks, of at least limits.dataBlockBytes. */
   blocks?: { pool: Pick<BlockPool, "taken">; soft: number; max: number };
-  log?: ServerLog;
+  /** Where the server says what happened to it. */
+  log?: Pick<Log, "info" | "warn">;
   /** How long a vanished client's pages are kept. */
   clientGraceMs?: number;
   clientsMax?: number;

@@ -184,7 +184,7 @@ export class ServerConnection implements FrameHandler {
   }
 
   body(reader: FrameReader): void {
-    this.#requests?.body(reader);
+    if (reader.type === FrameType.PUTPAGE) this.#requests!.beginPut();
   }
 
   page(

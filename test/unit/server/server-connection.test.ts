@@ -190,7 +190,7 @@ describe("pages of a client", () => {
     expect(listed[0]!.slot).toBe(listed[0]!.id + 1_000_000);
     expect(listAll(other).length).toBe(100);
     expect(other.list(0).ask().count).toBe(3);
-    for (const cursor of [400, 2 ** 32 - 2]) {
+    for (const cursor of [400, 2 ** 32 - 2, LIST_END]) {
       expect(client.list(cursor).ask()).toMatchObject({ count: 0, aux: LIST_END });
     }
   });
