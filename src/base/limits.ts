@@ -66,6 +66,8 @@ export const limits = {
   clientsPerServerMax: 4096,
   /** Pages of a client that vanished are kept for so long. */
   clientGraceMs: 10 * 60_000,
+  /** Most that one tick counts for: time in which the server itself did not run is held against nobody. */
+  serverTickMsMax: 1_000,
   /** Frames of clients that are gone freed in one tick, so that a tick stays short. */
   reapFramesPerTickMax: 16_384,
   /** A data connection that has sent nothing for so long is closed; a live client pings far more often. */

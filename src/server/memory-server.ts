@@ -80,7 +80,10 @@ export class MemoryServerCore {
   readonly #connections = new Set<ServerConnection>();
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   readonly #host: ConnectionHost;
-  #touched: ServerConnection[] = [];
+  readonly #touched: ServerConnection[] = [];
+  #lastTickMs: number | undefined;
+  /** Time in which the server ran. */
+  #clockMs = 0;
 
   constructor(options: MemoryServerOptions) {
     this.#options = options;
@@ -147,11 +150,17 @@ export class MemoryServerCore {
     this.#touched.length = 0;
   }
 
-  /** Time has come to `nowMs`: silent connections are closed, pages of gone clients are freed. */
+  /**
+   * Time has come to `nowMs`: silent connections are closed, pages of gone clients are freed. A tick counts for
+   * limits.serverTickMsMax at most: after a pause of this process its clients have not been silent, it was deaf.
+   */
   tick(nowMs: number): void {
-    for (const connection of this.#connections) connection.tick(nowMs);
+    const elapsedMs = nowMs - (this.#lastTickMs ?? nowMs);
+    this.#lastTickMs = nowMs;
+    this.#clockMs += Math.max(0, Math.min(elapsedMs, limits.serverTickMsMax));
+    for (const connection of this.#connections) connection.tick(this.#clockMs);
     const framesMax = this.#options.reapFramesPerTick ?? limits.reapFramesPerTickMax;
-    this.#counters.reaped += this.#clients.tick(nowMs, framesMax);
+    this.#counters.reaped += this.#clients.tick(this.#clockMs, framesMax);
   }
 
   snapshot(): ServerSnapshot {

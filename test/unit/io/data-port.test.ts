@@ -4,7 +4,7 @@ import { FrameType, WireError } from "../../../proto/peer/index.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { DataPort, newDataPool } from "../../../src/io/data-port.ts";
 import { MemoryServerCore } from "../../../src/server/memory-server.ts";
-import { pageOf, SocketClient } from "../server/test-client.ts";
+import { pageOf, passTime, SocketClient } from "../server/test-client.ts";
 
 const ids = (from: number, count: number): number[] => Array.from({ length: count }, (_, i) => from + i);
 const clean: (() => void)[] = [];
@@ -141,8 +141,7 @@ describe("DataPort", () => {
     expect(core.capacity.used).toBe(0);
     const silent = await connect(port);
     await until(() => core.snapshot().connections === 1);
-    port.tick(2000);
-    port.tick(2000 + limits.handshakeMsMax);
+    passTime((now) => port.tick(now), 1000, 2000 + limits.handshakeMsMax);
     const [error] = await silent.answers((got) => got.length === 1);
     expect(error).toMatchObject({ type: FrameType.ERROR, aux: WireError.TIMEOUT });
     await silent.ended;

@@ -23,6 +23,7 @@ import {
   Role,
 } from "../../../proto/peer/index.ts";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
+import { limits } from "../../../src/base/limits.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
 import { MemoryServerCore, type MemoryServerOptions } from "../../../src/server/memory-server.ts";
 import type { ServerConnection } from "../../../src/server/server-connection.ts";
@@ -356,4 +357,10 @@ export function newCore(options: Partial<MemoryServerOptions> = {}): MemoryServe
     hashSeed: 12345,
     ...options,
   });
+}
+
+/** Lets time pass for the server, in steps as small as those of a node. */
+export function passTime(tick: (nowMs: number) => void, fromMs: number, toMs: number): void {
+  for (let now = fromMs; now < toMs; now += limits.serverTickMsMax) tick(now);
+  tick(toMs);
 }
