@@ -180,6 +180,7 @@ describe("clients", () => {
     expect([client.connection.closed, second.connection.closed]).toEqual(["ended", "ended"]);
     expect([client.closedTold, second.closedTold]).toEqual([1, 1]);
     expect(client.answers()).toEqual([]);
+    expect(core.snapshot().counters.puts).toBe(25);
     // The identity comes back, as a new client, while its old pages are still being freed.
     const again = new TestClient(core, { epoch: 1 }).enter();
     expect(again.get([1]).ask().metas[0]!.status).toBe(1);
