@@ -83,6 +83,7 @@ describe("the layers of options", () => {
       { line: { socket: `/${"x".repeat(107)}` } },
       ["--socket", "107 bytes"],
     ],
+    ["a peer on port 0", { line: { peer: ["a:1", "b:0"] } }, ["--peer", '"b:0"', "from 1 to 65535"]],
     ["redundancy to come", { line: { redundancy: "parity" } }, ["--redundancy", '"parity"', "none"]],
   ])("%s is refused by name", (_, given, parts) => {
     for (const part of parts) expect(() => read(given)).toThrow(part);

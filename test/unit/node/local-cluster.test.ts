@@ -91,6 +91,7 @@ describe("a local cluster", () => {
     await cluster.drain();
     await cluster.ended;
     for (const node of nodes) expect(isAlive(node.pid)).toBe(false);
+    expect(lines.filter((line) => line.includes(" warn "))).toEqual([]);
     const drainedAt = (label: string) =>
       Number(
         /at=(\d+)/.exec(lines.find((l) => l.startsWith(`${label}: `) && l.includes("drained")) ?? "")?.[1],
