@@ -30,7 +30,7 @@ export const catalog = {
   peer: many(
     "HOST:PORT",
     "control port of any other node; repeatable; the rest is learned from it",
-    parseHostPort,
+    parsePeer,
   ),
   name: one("NAME", "name of this node (default: host name and role)", parseName),
   "key-file": one("FILE", "file with the cluster key; without one only loopback is bound", parsePath),

@@ -163,12 +163,7 @@ export class LocalCluster implements RunningNode {
   }
 
   /** @param before the ready line of the node's last life, whose addresses it takes up again */
-  #arguments(
-    role: Member["role"],
-    label: string,
-    peers: readonly string[],
-    before: ReadyLine | null,
-  ): string[] {
+  #arguments(role: Member["role"], label: string, before: ReadyLine | null): string[] {
     const { keyFile, insecure, log, control, capacityBytes, reserveBytes } = this.#options;
     const args = [role, "--name", label, "--log", log];
     if (keyFile !== undefined) args.push("--key-file", keyFile);
