@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { quote } from "../base/config-error.ts";
-import { parseHostPort } from "../base/host-port.ts";
+import { type HostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import { nameAccepted, namePattern } from "../membership/parse-record.ts";
 import type { Flag, Many, One } from "./option-spec.ts";
@@ -30,7 +30,7 @@ export const catalog = {
   peer: many(
     "HOST:PORT",
     "control port of any other node; repeatable; the rest is learned from it",
-    parseHostPort,
+    parsePeer,
   ),
   name: one("NAME", "name of this node (default: host name and role)", parseName),
   "key-file": one("FILE", "file with the cluster key; without one only loopback is bound", parsePath),
@@ -54,6 +54,14 @@ export const catalog = {
 function parseName(text: string): string {
   if (!namePattern.test(text)) throw new Error(`${quote(text)} is not a name; accepted: ${nameAccepted}`);
   return text;
+}
+
+/** An address to connect to, which port 0 is not. */
+function parsePeer(text: string): HostPort {
+  const address = parseHostPort(text);
+  if (address.port === 0)
+    throw new Error(`${quote(text)} cannot be connected to; accepted: a port from 1 to 65535`);
+  return address;
 }
 
 function parsePath(text: string): string {

@@ -1,6 +1,5 @@
 import { ConfigError } from "../base/config-error.ts";
 import type { Log } from "../base/log.ts";
-import { checkAddressPolicy } from "../node/address-policy.ts";
 import { createLog } from "../node/log.ts";
 import { loadClientNode } from "../node/node-loader.ts";
 import type { ClientOptions } from "../node/options.ts";
@@ -62,9 +61,7 @@ export const clientCommand: Command = {
     const values = given(clientSpecs, commandLine, host);
     const options = clientOptions(values);
     const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
-    const { nbd, control, insecure, keyFile } = options;
-    const hasKey = loadKey(keyFile) !== null;
-    checkAddressPolicy({ addresses: { "--control": control, "--nbd": nbd }, hasKey, insecure }, log);
+    loadKey(options.keyFile);
     if (options.peers.length === 0) log.warn("no --peer given: this client waits for others to find it");
     sayRedundancy(values.redundancy, log);
     try {

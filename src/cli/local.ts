@@ -1,4 +1,5 @@
 import { fileURLToPath } from "node:url";
+import { silentLog } from "../base/log.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import { checkAddressPolicy } from "../node/address-policy.ts";
 import { LocalCluster, type LocalOptions } from "../node/local-cluster.ts";
@@ -65,7 +66,8 @@ export const localCommand: Command = {
     const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
     const key = loadKey(options.keyFile);
     const addresses = { "--control": options.control, "--nbd": options.client.nbd };
-    checkAddressPolicy({ addresses, hasKey: key !== null, insecure: options.insecure }, log);
+    // Refused here before anything starts; what is only warned about is for the nodes themselves to say.
+    checkAddressPolicy({ addresses, hasKey: key !== null, insecure: options.insecure }, silentLog);
     sayRedundancy(values.redundancy, log);
     const program = {
       file: process.execPath,

@@ -1,20 +1,24 @@
 import yargs, { type Argv } from "yargs";
+import { ConfigError, quote } from "../base/config-error.ts";
 import { NswapError } from "../base/errors.ts";
 import { packageVersion } from "../io/package-version.ts";
 import type { CliHost, Command } from "./command.ts";
 import { commands } from "./commands.ts";
 import { environmentName } from "./layers.ts";
 
+const commandNames = commands.map(({ name }) => name).join(", ");
+
 /** Runs the command line; the exit status. @param args without program and script */
 export async function main(args: readonly string[], host: CliHost): Promise<number> {
   let status = 0;
   let shown = "";
+  let isRunning = false;
   let parser = yargs([...args])
     .scriptName("nswap")
     .usage("$0 COMMAND: swap to the idle memory of other machines")
     .version(packageVersion())
     .parserConfiguration({ "camel-case-expansion": false, "dot-notation": false, "parse-numbers": false })
-    .demandCommand(1, 1, "a command is required; see nswap --help", "one command at a time; see nswap --help")
+    .demandCommand(1, 1, `a command is required: ${commandNames}; see nswap --help`, "one command at a time")
     .strict()
     .exitProcess(false)
     .fail(false)
@@ -28,18 +32,24 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
       command.describe,
       (y) => configure(y, command),
       async (commandLine) => {
+        isRunning = true;
         status = await command.run(commandLine, host);
       },
     );
   }
   try {
+    const [first] = args;
+    if (first !== undefined && !first.startsWith("-") && !commands.some(({ name }) => name === first)) {
+      throw new ConfigError(null, `${quote(first)} is not a command; accepted: ${commandNames}`);
+    }
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       shown = output;
     });
     if (shown !== "") host.print(`${shown}\n`);
     return status;
   } catch (error) {
-    host.complain(`nswap: ${problemText(error)}\n`);
+    const text = isRunning ? problemText(error) : usageText(error, args);
+    host.complain(`nswap: ${text}\n`);
     return 1;
   }
 }
@@ -70,11 +80,22 @@ function configure(parser: Argv, command: Command): Argv {
 /** One line for people; a stack only for what is no fault of the user's. */
 function problemText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const unknown = /^Unknown arguments?: (.*)$/.exec(error.message);
+  return error instanceof NswapError ? error.message : (error.stack ?? error.message);
+}
+
+/** What yargs found wrong, in this program's words. */
+function usageText(error: unknown, args: readonly string[]): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const unknown = /^Unknown arguments?: (.*)$/.exec(message);
   if (unknown) {
-    const names = unknown[1].split(", ").map((name) => (name.length === 1 ? `-${name}` : `--${name}`));
-    return `unknown option or argument: ${names.join(", ")}; see --help for what is accepted`;
+    const names = unknown[1].split(", ").map((name) => asGiven(name, args));
+    return `unknown option or argument: ${names.join(", ")}; see nswap COMMAND --help for what is accepted`;
   }
-  const isUsers = error instanceof NswapError || error.name === "YError";
-  return isUsers ? error.message : (error.stack ?? error.message);
+  const bare = /^Not enough arguments following: (.*)$/.exec(message);
+  return bare ? `--${bare[1]}: needs a value; see nswap COMMAND --help` : message;
+}
+
+function asGiven(name: string, args: readonly string[]): string {
+  const option = `${name.length === 1 ? "-" : "--"}${name}`;
+  return quote(args.some((arg) => arg === option || arg.startsWith(`${option}=`)) ? option : name);
 }

@@ -36,7 +36,8 @@ interface Member {
   readonly role: "server" | "client";
   readonly label: string;
   child: ChildNode;
-  ready: ReadyLine;
+  /** Null until its first life is ready. */
+  ready: ReadyLine | null;
   startedAtMs: number;
   failures: number;
 }
@@ -92,7 +93,7 @@ export class LocalCluster implements RunningNode {
 
   get ready(): ReadyLine {
     const client = this.#members.find((member) => member.role === "client");
-    if (client === undefined) throw new Error("the local cluster has no client");
+    if (!client?.ready) throw new Error("the local cluster has no client");
     const { control, nbd, nbdTcp } = client.ready;
     const { name } = this.#options;
     return { role: "local", name, control, ...(nbd ? { nbd } : {}), ...(nbdTcp ? { nbdTcp } : {}) };
@@ -127,19 +128,17 @@ export class LocalCluster implements RunningNode {
   }
 
   async #launch(role: Member["role"], label: string): Promise<void> {
-    const peers = this.#members.map((member) => member.ready.control).slice(0, 3);
     const child = new ChildNode(
       label,
       this.#host.program,
-      this.#arguments(role, label, peers, null),
+      this.#arguments(role, label, null),
       this.#host.line,
     );
-    const placeholder: ReadyLine = { role, name: label, control: anyPort };
     const member: Member = {
       role,
       label,
       child,
-      ready: placeholder,
+      ready: null,
       startedAtMs: performance.now(),
       failures: 0,
     };
@@ -164,17 +163,12 @@ export class LocalCluster implements RunningNode {
   }
 
   /** @param before the ready line of the node's last life, whose addresses it takes up again */
-  #arguments(
-    role: Member["role"],
-    label: string,
-    peers: readonly string[],
-    before: ReadyLine | null,
-  ): string[] {
+  #arguments(role: Member["role"], label: string, before: ReadyLine | null): string[] {
     const { keyFile, insecure, log, control, capacityBytes, reserveBytes } = this.#options;
     const args = [role, "--name", label, "--log", log];
     if (keyFile !== undefined) args.push("--key-file", keyFile);
     if (insecure) args.push("--insecure");
-    for (const peer of peers) args.push("--peer", peer);
+    for (const peer of this.#peersOf(label)) args.push("--peer", peer);
     if (role === "server") {
       args.push("--listen", before?.data ?? anyPort, "--control", before?.control ?? anyPort);
       args.push("--capacity", String(capacityBytes));
@@ -183,6 +177,12 @@ export class LocalCluster implements RunningNode {
       args.push("--control", before?.control ?? formatHostPort(control), ...this.#clientArguments(before));
     }
     return args;
+  }
+
+  /** A few living nodes that a starting one is told of. */
+  #peersOf(label: string): string[] {
+    const others = this.#members.filter((member) => member.label !== label && !member.child.isGone);
+    return others.flatMap((member) => member.ready?.control ?? []).slice(0, 3);
   }
 
   #clientArguments(before: ReadyLine | null): string[] {
@@ -224,9 +224,7 @@ export class LocalCluster implements RunningNode {
   }
 
   async #respawn(member: Member): Promise<void> {
-    const others = this.#members.filter((other) => other !== member && !other.child.isGone);
-    const peers = others.map((other) => other.ready.control).slice(0, 3);
-    const args = this.#arguments(member.role, member.label, peers, member.ready);
+    const args = this.#arguments(member.role, member.label, member.ready);
     member.child = new ChildNode(member.label, this.#host.program, args, this.#host.line);
     member.startedAtMs = performance.now();
     this.#watch(member);
@@ -253,6 +251,7 @@ export class LocalCluster implements RunningNode {
 
   async #notSeenBy(member: Member): Promise<string[]> {
     const labels = this.#members.map((other) => other.label);
+    if (member.ready === null) return labels;
     let client: ControlClient | null = null;
     try {
       client = await ControlClient.connect(parseHostPort(member.ready.control), {

@@ -1,0 +1,34 @@
+import type { CliHost } from "../../../src/cli/command.ts";
+
+/** A stand-in for the process: keeps what was written, sends signals when told. */
+export class FakeHost implements CliHost {
+  out = "";
+  err = "";
+  size: { columns: number; rows: number } | null = null;
+  readonly #listeners = new Map<string, Set<() => void>>();
+
+  constructor(readonly environment: Record<string, string | undefined> = {}) {}
+
+  print(text: string): void {
+    this.out += text;
+  }
+  complain(text: string): void {
+    this.err += text;
+  }
+  terminal() {
+    return this.size;
+  }
+  on(event: string, listener: () => void): void {
+    const set = this.#listeners.get(event) ?? new Set();
+    this.#listeners.set(event, set.add(listener));
+  }
+  off(event: string, listener: () => void): void {
+    this.#listeners.get(event)?.delete(listener);
+  }
+  emit(event: string): void {
+    for (const listener of [...(this.#listeners.get(event) ?? [])]) listener();
+  }
+  get listening(): number {
+    return [...this.#listeners.values()].reduce((sum, set) => sum + set.size, 0);
+  }
+}

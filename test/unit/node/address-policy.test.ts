@@ -1,0 +1,38 @@
+import { describe, expect, it } from "vitest";
+import { parseHostPort } from "../../../src/base/host-port.ts";
+import { silentLog } from "../../../src/base/log.ts";
+import { checkAddressPolicy } from "../../../src/node/address-policy.ts";
+
+function check(address: string, hasKey: boolean, insecure: boolean, option = "--listen"): string[] {
+  const warnings: string[] = [];
+  const log = { ...silentLog, warn: (text: string) => warnings.push(text) };
+  checkAddressPolicy({ addresses: { [option]: parseHostPort(address) }, hasKey, insecure }, log);
+  return warnings;
+}
+
+describe("the address policy", () => {
+  it.each(["127.0.0.1:1", "[::1]:1", "localhost:1"])("lets %s be bound without a key", (address) => {
+    expect(check(address, false, false)).toEqual([]);
+  });
+
+  it.each(["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "box:1"])(
+    "refuses %s without a key, with the mend",
+    (address) => {
+      expect(() => check(address, false, false)).toThrow(/^--listen: .*--key-file FILE.*--insecure/);
+      expect(() => check(address, false, false)).toThrow(
+        expect.objectContaining({ code: "ADDRESS_REFUSED" }),
+      );
+    },
+  );
+
+  it("lets anything be bound with a key, or aloud with --insecure", () => {
+    expect(check("0.0.0.0:1", true, false)).toEqual([]);
+    expect(check("0.0.0.0:1", false, true)).toEqual([expect.stringContaining("without a cluster key")]);
+  });
+
+  it("says that a key does not protect NBD", () => {
+    expect(check("10.0.0.1:1", true, false, "--nbd")).toEqual([
+      expect.stringContaining("NBD itself knows no key"),
+    ]);
+  });
+});
