@@ -1,4 +1,4 @@
-// Assembles src/base/page-kernel.wat into a module that carries the bytes, so that nothing is read from disk at run time.
+// Assembles src/base/page-kernel.wat into a module that carries the bytes: nothing is read from disk at run time.
 import { readFileSync, writeFileSync } from "node:fs";
 import wabtInit from "wabt";
 

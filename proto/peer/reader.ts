@@ -20,7 +20,7 @@ export interface FrameHandler {
   header(reader: FrameReader): boolean;
   /** Everything before the page data has come and lies in `reader.body`. */
   body(reader: FrameReader): void;
-  /** Bytes [start, end) are those of the frame's `index`-th page from `position` on (entries without a page are not counted out: `index` is the entry's). */
+  /** Bytes [start, end) belong to the page of the `index`-th entry, from `position` on; entries may have no page. */
   page(
     reader: FrameReader,
     index: number,
@@ -200,7 +200,7 @@ export class FrameReader {
 
   #checkWide(shape: FrameShape, at: number, what: string): void {
     if (this.body.getUint32(at + 4, true) < WIDE_END / 2 ** 32) return;
-    throw new PeerError(WireError.PROTOCOL, `${shape.name}: ${what} of 2^53 or more`);
+    throw new PeerError(WireError.PROTOCOL, `${shape.name}: ${what} of 2^53 or more, accepted is less`);
   }
 
   #unknownStatus(shape: FrameShape, status: number): PeerError {

@@ -91,7 +91,10 @@ export interface FrameShape {
   readonly entryBytes: number;
   readonly countMin: number;
   readonly countMax: number;
-  /** none: nothing more; all: a page an entry; some: at most a page an entry, by its status; text: up to ERROR_TEXT_BYTES_MAX of UTF-8. */
+  /**
+   * none: nothing more; all: a page an entry; some: at most a page an entry, by its status; text: up to
+   * ERROR_TEXT_BYTES_MAX of UTF-8.
+   */
   readonly rest: "none" | "all" | "some" | "text";
 }
 

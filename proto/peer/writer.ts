@@ -39,7 +39,7 @@ export function putWide(view: DataView, at: number, value: number): void {
   view.setUint32(at + 4, highWord(value), true);
 }
 
-/** Reserves a header and `bodyHere` bytes after it; returns the offset of the body. `bodyBytes` is the whole body's length. */
+/** Reserves a header and `bodyHere` bytes of the `bodyBytes` long body; returns the offset of the body. */
 export function beginFrame(
   sink: FrameSink,
   type: number,
@@ -60,7 +60,7 @@ export function beginFrame(
   return at + HEADER_BYTES;
 }
 
-/** Begins a PUTPAGE of `count` pages: the caller writes the meta entries at the returned offset, then appends the pages. */
+/** Begins a PUTPAGE of `count` pages: the caller writes the metas at the returned offset, then appends the pages. */
 export function beginPutPage(sink: FrameSink, count: number, seq: number): number {
   return beginFrame(
     sink,

@@ -3,7 +3,7 @@ import { PAGE_BYTES } from "./page.ts";
 import { pageKernelBase64 } from "./page-kernel.generated.ts";
 
 const WASM_PAGE_BYTES = 65_536;
-/** One less than an address can count: the end of every region must be an address too, or the kernel's loops stop early. */
+/** Below 4 GiB: the end of every region must be an address too, or the kernel's loops stop early. */
 const WASM_PAGES_MAX = 65_535;
 
 interface PageKernel {

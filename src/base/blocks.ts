@@ -10,7 +10,10 @@ export interface Block {
   readonly size: number;
 }
 
-/** Lends blocks. `take` throws LIMIT_REACHED when the pool is exhausted; last given is first taken, to keep warm memory warm. */
+/**
+ * Lends blocks. `take` throws LIMIT_REACHED when the pool is exhausted; last given is first taken, to keep warm
+ * memory warm.
+ */
 export interface BlockPool {
   take(): Block;
   give(block: Block): void;

@@ -87,13 +87,17 @@
     ;; The rounds are written out: the engine does not inline calls here (0.9 us a page instead of 0.2).
     (loop $next
       (local.set $a (i64.mul (i64.rotl (i64.add (local.get $a)
-        (i64.mul (i64.load (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31)) (i64.const 0x9E3779B185EBCA87)))
+        (i64.mul (i64.load (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31))
+        (i64.const 0x9E3779B185EBCA87)))
       (local.set $b (i64.mul (i64.rotl (i64.add (local.get $b)
-        (i64.mul (i64.load offset=8 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31)) (i64.const 0x9E3779B185EBCA87)))
+        (i64.mul (i64.load offset=8 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31))
+        (i64.const 0x9E3779B185EBCA87)))
       (local.set $c (i64.mul (i64.rotl (i64.add (local.get $c)
-        (i64.mul (i64.load offset=16 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31)) (i64.const 0x9E3779B185EBCA87)))
+        (i64.mul (i64.load offset=16 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31))
+        (i64.const 0x9E3779B185EBCA87)))
       (local.set $d (i64.mul (i64.rotl (i64.add (local.get $d)
-        (i64.mul (i64.load offset=24 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31)) (i64.const 0x9E3779B185EBCA87)))
+        (i64.mul (i64.load offset=24 (local.get $ptr)) (i64.const 0xC2B2AE3D27D4EB4F))) (i64.const 31))
+        (i64.const 0x9E3779B185EBCA87)))
       (local.set $ptr (i32.add (local.get $ptr) (i32.const 32)))
       (br_if $next (i32.lt_u (local.get $ptr) (local.get $end))))
     (local.set $h (i64.add

@@ -10,7 +10,10 @@ export interface Admitted {
   readonly queuedBytes: number;
   /** Offers the request again that was not admitted. */
   retry(): void;
-  /** Since when its client has owed us something (the rest of a payload, the taking of answers); Infinity if it owes nothing. */
+  /**
+   * Since when its client has owed us something (the rest of a payload, the taking of answers); Infinity if it owes
+   * nothing.
+   */
   readonly idleSinceMs: number;
   closeForContention(): void;
 }

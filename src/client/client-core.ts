@@ -95,7 +95,7 @@ export class ClientCore implements LinkPort {
     this.#partial.write(frame, from, to);
   }
 
-  /** The slot reads as zeros from now on; `hole`: nothing need be kept for it. The waiter is told at once, as a rule. */
+  /** The slot reads as zeros from now on; `hole`: nothing need be kept for it. The waiter is told mostly at once. */
   zeroPage(slot: number, hole: boolean, waiter: PageWaiter): void {
     if (this.#partial.deferZero(slot, hole, waiter)) return;
     this.#applyZero(slot, hole);

@@ -206,14 +206,17 @@ def bad_frames():
         bad("PUTPAGE with a page too many", "does not fit", header("PUTPAGE", 1, 24 + 2 * PAGE)),
         bad("PAGES with more pages than entries", "does not fit", header("PAGES", 1, 24 + 2 * PAGE)),
         bad("PAGES: OK without its page", "pages announced", header("PAGES", 1, 24), one),
-        bad("PAGES: MISSING with a page", "pages announced", header("PAGES", 1, 24 + PAGE), meta_hex(meta(1, 0, 0, 1)), ok),
+        bad("PAGES: MISSING with a page", "pages announced", header("PAGES", 1, 24 + PAGE),
+            meta_hex(meta(1, 0, 0, 1)), ok),
         bad("PAGES of an unknown status", "unknown status 2", header("PAGES", 1, 24), meta_hex(meta(1, 0, 0, 2))),
-        bad("PAGES of the status 2^32 - 1", "unknown status", header("PAGES", 1, 24), meta_hex(meta(1, 0, 0, 2**32 - 1))),
+        bad("PAGES of the status 2^32 - 1", "unknown status", header("PAGES", 1, 24),
+            meta_hex(meta(1, 0, 0, 2**32 - 1))),
         bad("ACK of an unknown status", "unknown status 2", header("ACK", 1, 24), "00*16", "0100000001000200"),
     ]
     wide = 2**53
     for kind, rest in (("PUTPAGE", PAGE), ("PAGES", PAGE), ("LISTING", 0)):
-        out.append(bad(f"{kind} of the page id 2^53", "page id of 2^53", header(kind, 1, 24 + rest), meta_hex(meta(wide))))
+        out.append(bad(f"{kind} of the page id 2^53", "page id of 2^53", header(kind, 1, 24 + rest),
+                       meta_hex(meta(wide))))
         out.append(bad(f"{kind} of the slot 2^53", "slot of 2^53", header(kind, 1, 24 + rest), meta_hex(meta(1, wide))))
     for kind in ("GETPAGE", "INVALIDATE"):
         out.append(bad(f"{kind} of the page id 2^64 - 1, in the second place", "page id of 2^53",
