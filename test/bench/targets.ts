@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
 import type { Scratch } from "../support/scratch.ts";
@@ -81,14 +82,21 @@ const starters: Record<TargetName, Starter> = {
     ];
   },
 
-  "front-memory": async () => {
-    throw new Error("front-memory: not there yet");
+  "front-memory": async (children, socketPath, sizeBytes) => {
+    const front = new Child(process.execPath, [besideThis("ram-front.js"), socketPath, String(sizeBytes)]);
+    children.push(front);
+    await untilSocket(front, socketPath);
+    return () => [{ title: "NBD front", pid: front.pid }];
   },
 
   nswap: async () => {
     throw new Error("nswap: not there yet");
   },
 };
+
+function besideThis(file: string): string {
+  return fileURLToPath(new URL(file, import.meta.url));
+}
 
 async function untilSocket(child: Child, socketPath: string): Promise<void> {
   await child.until(`a socket at ${socketPath}`, () => (existsSync(socketPath) ? true : undefined));
