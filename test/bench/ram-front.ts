@@ -1,10 +1,11 @@
 /**
  * The product's NBD front with nothing but memory behind it: nbd-server-protocol, the product's socket driver
- * and its arena, on a Unix socket. For the benchmark, to see what the front alone costs.
+ * and its arena, on a Unix socket and, if a port is named, on TCP. For the benchmark, to see what the front
+ * alone costs, and for the interop tests, to tell faults of the front from others.
  *
- *     node ram-front.js SOCKET BYTES
+ *     node ram-front.js SOCKET BYTES [PORT]
  */
-import { createServer } from "node:net";
+import { createServer, type Socket } from "node:net";
 import {
   NbdCommand,
   NbdExportTable,
@@ -138,22 +139,25 @@ function share(sizeBytes: number): Shared {
   return { device: { arena, at }, exports, blocks, region, flusher: new TurnFlusher(() => {}) };
 }
 
-function serve(socketPath: string, sizeBytes: number): void {
+function serve(socketPath: string, sizeBytes: number, port: number | undefined): void {
   const shared = share(sizeBytes);
-  const server = createServer({ pauseOnConnect: true }, (accepted) => {
+  const accept = (accepted: Socket) => {
     const connection = new RamConnection(shared);
     connection.socket.attach((region, onRead) => adoptRaw(accepted, region, onRead));
     connection.start();
-  });
-  server.listen(socketPath);
+  };
+  // The socket's path appears last: whoever waits for it finds both.
+  const listenOnPath = () => createServer({ pauseOnConnect: true }, accept).listen(socketPath);
+  if (port === undefined) listenOnPath();
+  else createServer({ pauseOnConnect: true }, accept).listen(port, "127.0.0.1", listenOnPath);
   process.once("SIGTERM", () => process.exit(0));
 }
 
-const [socketPath, sizeText] = process.argv.slice(2);
+const [socketPath, sizeText, portText] = process.argv.slice(2);
 const sizeBytes = Number(sizeText);
 if (socketPath === undefined || !Number.isSafeInteger(sizeBytes) || sizeBytes < 4096) {
-  process.stderr.write("ram-front SOCKET BYTES\n");
+  process.stderr.write("ram-front SOCKET BYTES [PORT]\n");
   process.exitCode = 1;
 } else {
-  serve(socketPath, sizeBytes);
+  serve(socketPath, sizeBytes, portText === undefined ? undefined : Number(portText));
 }

@@ -15,16 +15,34 @@ describeWithTools(["qemu-img"], "qemu-img", () => {
     expect(JSON.parse(stdout)).toMatchObject({ format: "raw", "virtual-size": context.target.sizeBytes });
   });
 
-  test("convert, compare and map", async () => {
-    const { uri, sizeBytes } = context.target;
-    const image = Buffer.alloc(sizeBytes);
+  /** A mostly empty image: data at 4 MiB and in the last MiB. */
+  function sparseImage(): Buffer {
+    const image = Buffer.alloc(context.target.sizeBytes);
     randomFillSync(image, 4 * MIB, 2 * MIB);
-    randomFillSync(image, sizeBytes - MIB, MIB);
+    randomFillSync(image, context.target.sizeBytes - MIB, MIB);
+    return image;
+  }
+
+  test("convert and compare", async () => {
+    const { uri } = context.target;
+    const image = sparseImage();
     const path = context.scratch.file("image.raw");
     writeFileSync(path, image);
     await succeed("qemu-img", ["convert", "-n", "-f", "raw", "-O", "raw", path, uri]);
     await succeed("qemu-img", ["compare", "-f", "raw", "-F", "raw", path, uri]);
 
+    image[5 * MIB]! ^= 1;
+    writeFileSync(path, image);
+    const compared = await runTool("qemu-img", ["compare", "-f", "raw", "-F", "raw", path, uri]);
+    expect(compared.status, compared.stdout).toBe(1);
+  });
+
+  test("map tells data from holes", async ({ skip }) => {
+    skip(context.target.kind === "front", "the front alone keeps no map");
+    const { uri, sizeBytes } = context.target;
+    const path = context.scratch.file("image.raw");
+    writeFileSync(path, sparseImage());
+    await succeed("qemu-img", ["convert", "-n", "-f", "raw", "-O", "raw", path, uri]);
     const { stdout } = await succeed("qemu-img", ["map", "--output=json", "-f", "raw", uri]);
     const extents = JSON.parse(stdout) as { start: number; length: number; data: boolean }[];
     expect(extents.reduce((sum, { length }) => sum + length, 0)).toBe(sizeBytes);
@@ -37,11 +55,6 @@ describeWithTools(["qemu-img"], "qemu-img", () => {
       false,
       true,
     ]);
-
-    image[5 * MIB]! ^= 1;
-    writeFileSync(path, image);
-    const compared = await runTool("qemu-img", ["compare", "-f", "raw", "-F", "raw", path, uri]);
-    expect(compared.status, compared.stdout).toBe(1);
   });
 
   test("bench: 64 requests in flight", async () => {

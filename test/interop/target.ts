@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
 import { Scratch } from "../support/scratch.ts";
@@ -11,7 +12,7 @@ export interface Endpoint {
 
 /** A freshly started NBD server, reachable over a Unix socket and over TCP, with the empty export name. */
 export interface InteropTarget {
-  readonly kind: "nswap" | "nbdkit";
+  readonly kind: "nswap" | "front" | "nbdkit";
   readonly sizeBytes: number;
   /** NBD URI over the Unix socket. */
   readonly uri: string;
@@ -33,28 +34,17 @@ export interface InteropTarget {
 const MIB = 1024 * 1024;
 
 /**
- * Starts what INTEROP_TARGET names: `nswap` (default), a whole cluster of real processes; or `nbdkit`, the
- * field's model server with the same content behind both sockets, which shows that the tests ask for nothing
- * that a good server does not do.
+ * Starts what INTEROP_TARGET names:
+ * - `nswap` (default): a whole cluster of real processes.
+ * - `front`: nswap's NBD front with memory behind it, to tell the front's faults from others.
+ * - `nbdkit`: the field's model server, which shows that the tests ask for nothing that a good server does not do.
  */
 export async function startTarget(sizeBytes = 64 * MIB): Promise<InteropTarget> {
   const kind = process.env["INTEROP_TARGET"] ?? "nswap";
-  if (kind === "nbdkit") return startNbdkit(sizeBytes);
-  if (kind === "nswap") return startNswap(sizeBytes);
-  throw new Error(`INTEROP_TARGET=${kind}: accepted are nswap and nbdkit`);
-}
-
-async function startNbdkit(sizeBytes: number): Promise<InteropTarget> {
+  const start = starters[kind];
+  if (start === undefined) throw new Error(`INTEROP_TARGET=${kind}: accepted are nswap, front and nbdkit`);
   const scratch = new Scratch();
-  const socketPath = scratch.file("nbd.sock");
-  const port = await freePort();
-  const uri = `nbd+unix:///?socket=${socketPath}`;
   const children: Child[] = [];
-  const start = async (ready: string, args: string[]) => {
-    const child = new Child("nbdkit", ["-f", "-P", scratch.file(ready), ...args]);
-    children.push(child);
-    await child.until("its pid file", () => (existsSync(scratch.file(ready)) ? true : undefined));
-  };
   const stop = async () => {
     const ended = children
       .filter((child) => !child.isRunning)
@@ -64,27 +54,73 @@ async function startNbdkit(sizeBytes: number): Promise<InteropTarget> {
     if (ended.length > 0) throw new Error(`ended on its own: ${ended.join("\n")}`);
   };
   try {
-    await start("memory.pid", ["-U", socketPath, "memory", String(sizeBytes)]);
-    await start("tcp.pid", ["-i", "127.0.0.1", "-p", String(port), "nbd", `uri=${uri}`]);
+    const socketPath = scratch.file("nbd.sock");
+    const port = await freePort();
+    const uri = `nbd+unix:///?socket=${socketPath}`;
+    const addresses = {
+      sizeBytes,
+      uri,
+      socketPath,
+      tcpUri: `nbd://127.0.0.1:${port}/`,
+      host: "127.0.0.1",
+      port,
+    };
+    const specifics = await start({ children, scratch, socketPath, port, sizeBytes });
+    return { ...addresses, ...specifics, pids: () => children.flatMap((child) => child.pids()), stop };
   } catch (error) {
     await stop().catch(() => {});
     throw error;
   }
-  return {
-    kind: "nbdkit",
-    sizeBytes,
-    uri,
-    socketPath,
-    tcpUri: `nbd://127.0.0.1:${port}/`,
-    host: "127.0.0.1",
-    port,
-    dataPorts: [],
-    controlPorts: [],
-    pids: () => children.flatMap((child) => child.pids()),
-    stop,
-  };
 }
 
-async function startNswap(_sizeBytes: number): Promise<InteropTarget> {
-  throw new Error("the nswap target is not there yet; INTEROP_TARGET=nbdkit");
+/** What a starter is given: it adds its children as they start, so that a failed start leaves nothing behind. */
+interface Start {
+  readonly children: Child[];
+  readonly scratch: Scratch;
+  readonly socketPath: string;
+  readonly port: number;
+  readonly sizeBytes: number;
+}
+
+type Specifics = Pick<InteropTarget, "kind" | "dataPorts" | "controlPorts">;
+
+async function startNbdkit({ children, scratch, socketPath, port, sizeBytes }: Start): Promise<Specifics> {
+  const start = async (pidFile: string, args: string[]) => {
+    const child = new Child("nbdkit", ["-f", "-P", pidFile, ...args]);
+    children.push(child);
+    await untilFile(child, pidFile);
+  };
+  await start(scratch.file("memory.pid"), ["-U", socketPath, "memory", String(sizeBytes)]);
+  const relay = ["-i", "127.0.0.1", "-p", String(port), "nbd", `socket=${socketPath}`];
+  await start(scratch.file("relay.pid"), relay);
+  return { kind: "nbdkit", dataPorts: [], controlPorts: [] };
+}
+
+async function startFront({ children, socketPath, port, sizeBytes }: Start): Promise<Specifics> {
+  const program = built("dist/test/bench/ram-front.js");
+  const child = new Child(process.execPath, [program, socketPath, String(sizeBytes), String(port)]);
+  children.push(child);
+  await untilFile(child, socketPath);
+  return { kind: "front", dataPorts: [], controlPorts: [] };
+}
+
+async function startNswap(_start: Start): Promise<Specifics> {
+  throw new Error("the nswap target is not there yet; INTEROP_TARGET=nbdkit or front");
+}
+
+const starters: Partial<Record<string, (start: Start) => Promise<Specifics>>> = {
+  nswap: startNswap,
+  front: startFront,
+  nbdkit: startNbdkit,
+};
+
+/** Path of a built file; the tests run what users run. */
+function built(path: string): string {
+  const file = fileURLToPath(new URL(`../../${path}`, import.meta.url));
+  if (!existsSync(file)) throw new Error(`${path} is missing: npm run build comes before these tests`);
+  return file;
+}
+
+async function untilFile(child: Child, path: string): Promise<void> {
+  await child.until(path, () => (existsSync(path) ? true : undefined));
 }
