@@ -6,7 +6,10 @@ import { expectBoundedMemory, expectServed, unixOf, withAbusedTarget } from "./a
 const MIB = 1024 * 1024;
 const IDLE_CONNECTIONS = 300;
 
-describe("floods", () => {
+/** nbdkit 1.32 ends by an assertion (raw_send_socket, sock >= 0) when a client vanishes while it is answered. */
+const isVulnerable = process.env["INTEROP_TARGET"] === "nbdkit";
+
+describe.skipIf(isVulnerable)("floods", () => {
   const context = withAbusedTarget();
 
   test.each([
@@ -28,6 +31,24 @@ describe("floods", () => {
       });
     },
   );
+
+  test("six clients that each ask for 32 MiB again and again, and never read", async ({ skip }) => {
+    skip(context.target.kind === "front", "the front alone has no admission control");
+    await expectBoundedMemory(context.target, 160 * MIB, async () => {
+      const clients = await Promise.all(
+        Array.from({ length: 6 }, () => RawNbd.ready(unixOf(context.target))),
+      );
+      for (const client of clients) {
+        client.socket.pause();
+        for (let count = 0; count < 50; count++) {
+          client.sendRequest({ command: nbd.command.read, length: 32 * MIB });
+        }
+      }
+      await sleep(3_000);
+      await expectServed(unixOf(context.target));
+      for (const client of clients) client.close();
+    });
+  });
 
   test("clients that write without end and never read the answers", async () => {
     await expectBoundedMemory(context.target, 160 * MIB, async () => {

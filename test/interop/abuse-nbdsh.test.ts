@@ -49,7 +49,8 @@ h.shutdown()
     await nbdsh(`${preamble()}
 assert h.get_structured_replies_negotiated()
 refused([22], lambda: h.pread_structured(4096, size, lambda *a: 0))
-refused([22, 75, 12], lambda: h.pread(33 * 1024 * 1024, 0))
+if h.get_block_size(nbd.SIZE_MAXIMUM) == 32 * 1024 * 1024:
+    refused([22, 75, 12], lambda: h.pread(33 * 1024 * 1024, 0))
 h.shutdown()
 `);
   });
@@ -70,7 +71,8 @@ h.shutdown()
 `);
   });
 
-  test("hundreds of requests at once, never collected, then gone", async () => {
+  test("hundreds of requests at once, never collected, then gone", async ({ skip }) => {
+    skip(context.target.kind === "nbdkit", "nbdkit 1.32 ends by an assertion when a client vanishes");
     await nbdsh(`${preamble()}
 buffers = [nbd.Buffer(65536) for _ in range(500)]
 for b in buffers:
@@ -78,7 +80,8 @@ for b in buffers:
 `);
   });
 
-  test("options out of order", async () => {
+  test("options out of order", async ({ skip }) => {
+    skip(context.target.kind === "nbdkit", "nbdkit answers few LISTs in one negotiation");
     await nbdsh(`
 h.set_strict_mode(0)
 h.set_opt_mode(True)

@@ -8,7 +8,13 @@ describeWithTools(["fio"], "fio", () => {
   /** Writes and reads back with crc32c of every block; any wrong byte or error ends fio with a status. */
   async function verify(which: "uri" | "tcpUri", ...load: string[]): Promise<void> {
     const args = ["--name=verify", "--ioengine=nbd", `--uri=${context.target[which]}`, "--verify=crc32c"];
-    const { stdout } = await succeed("fio", [...args, "--verify_fatal=1", "--output-format=json", ...load]);
+    const { stdout } = await succeed("fio", [
+      ...args,
+      "--verify_fatal=1",
+      "--verify_state_save=0",
+      "--output-format=json",
+      ...load,
+    ]);
     const { jobs } = JSON.parse(stdout.slice(stdout.indexOf("{"))) as {
       jobs: { error: number; read: { total_ios: number }; write: { total_ios: number } }[];
     };

@@ -67,7 +67,11 @@ describeWithTools(["nbdinfo", "nbdsh"], "nbdinfo", () => {
   test("tells the block sizes: any request is served, 4 KiB suits best", async ({ skip }) => {
     skip(context.target.kind === "nbdkit", "nbdkit's memory plugin has no block sizes to tell");
     const [info] = await exportsOf([context.target.uri]);
-    expect(info).toMatchObject({ block_minimum: 1, block_preferred: 4096, block_maximum: 32 * KIB * KIB });
+    expect(info).toMatchObject({
+      block_size_minimum: 1,
+      block_size_preferred: 4096,
+      block_size_maximum: 32 * KIB * KIB,
+    });
   });
 
   test("says what it can by exit status", async () => {
