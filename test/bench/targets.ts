@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
+import { built, LocalCluster } from "../support/local-cluster.ts";
 import type { Scratch } from "../support/scratch.ts";
 
 export const targetNames = ["nbdkit-memory", "nbdkit-two-hops", "front-memory", "nswap"] as const;
@@ -83,20 +83,26 @@ const starters: Record<TargetName, Starter> = {
   },
 
   "front-memory": async (children, socketPath, sizeBytes) => {
-    const front = new Child(process.execPath, [besideThis("ram-front.js"), socketPath, String(sizeBytes)]);
+    const front = new Child(process.execPath, [
+      built("test/bench/ram-front.js"),
+      socketPath,
+      String(sizeBytes),
+    ]);
     children.push(front);
     await untilSocket(front, socketPath);
     return () => [{ title: "NBD front", pid: front.pid }];
   },
 
-  nswap: async () => {
-    throw new Error("nswap: not there yet");
+  nswap: async (children, socketPath, sizeBytes) => {
+    const cluster = await LocalCluster.start({ sizeBytes, socketPath }, (child) => children.push(child));
+    const { nodes } = await cluster.status();
+    const processes = nodes.map(({ role, name, pid }) => ({
+      title: role === "client" ? clientTitle : `nswap ${role} ${name}`,
+      pid,
+    }));
+    return () => processes;
   },
 };
-
-function besideThis(file: string): string {
-  return fileURLToPath(new URL(file, import.meta.url));
-}
 
 async function untilSocket(child: Child, socketPath: string): Promise<void> {
   await child.until(`a socket at ${socketPath}`, () => (existsSync(socketPath) ? true : undefined));

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
+import { built, endpoint, LocalCluster } from "../support/local-cluster.ts";
 import { Scratch } from "../support/scratch.ts";
 
 /** An address that something listens on. */
@@ -97,15 +97,18 @@ async function startNbdkit({ children, scratch, socketPath, port, sizeBytes }: S
 }
 
 async function startFront({ children, socketPath, port, sizeBytes }: Start): Promise<Specifics> {
-  const program = built("dist/test/bench/ram-front.js");
+  const program = built("test/bench/ram-front.js");
   const child = new Child(process.execPath, [program, socketPath, String(sizeBytes), String(port)]);
   children.push(child);
   await untilFile(child, socketPath);
   return { kind: "front", dataPorts: [], controlPorts: [] };
 }
 
-async function startNswap(_start: Start): Promise<Specifics> {
-  throw new Error("the nswap target is not there yet; INTEROP_TARGET=nbdkit or front");
+async function startNswap({ children, socketPath, port, sizeBytes }: Start): Promise<Specifics> {
+  const cluster = await LocalCluster.start({ sizeBytes, socketPath, port }, (child) => children.push(child));
+  const { nodes } = await cluster.status();
+  const dataPorts = nodes.filter((node) => node.role === "server").map((node) => endpoint(node.data));
+  return { kind: "nswap", dataPorts, controlPorts: nodes.map((node) => endpoint(node.control)) };
 }
 
 const starters: Partial<Record<string, (start: Start) => Promise<Specifics>>> = {
@@ -113,13 +116,6 @@ const starters: Partial<Record<string, (start: Start) => Promise<Specifics>>> = 
   front: startFront,
   nbdkit: startNbdkit,
 };
-
-/** Path of a built file; the tests run what users run. */
-function built(path: string): string {
-  const file = fileURLToPath(new URL(`../../${path}`, import.meta.url));
-  if (!existsSync(file)) throw new Error(`${path} is missing: npm run build comes before these tests`);
-  return file;
-}
 
 async function untilFile(child: Child, path: string): Promise<void> {
   await child.until(path, () => (existsSync(path) ? true : undefined));
