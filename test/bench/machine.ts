@@ -1,0 +1,33 @@
+import { cpus, loadavg, release, totalmem } from "node:os";
+import { runTool } from "../support/child.ts";
+
+/** Where the figures come from. */
+export interface Machine {
+  readonly cpuModel: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly kernel: string;
+  readonly node: string;
+  readonly fio: string;
+  readonly nbdkit: string;
+  /** Load average over a minute before anything was started: above about 0.5 others were using the machine. */
+  readonly loadAtStart: number;
+}
+
+export async function describeMachine(): Promise<Machine> {
+  const processors = cpus();
+  return {
+    cpuModel: processors[0]?.model ?? "unknown",
+    cpuCount: processors.length,
+    memoryBytes: totalmem(),
+    kernel: release(),
+    node: process.version,
+    fio: await versionOf("fio"),
+    nbdkit: await versionOf("nbdkit"),
+    loadAtStart: loadavg()[0]!,
+  };
+}
+
+async function versionOf(command: string): Promise<string> {
+  return (await runTool(command, ["--version"])).stdout.split("\n")[0]!.trim();
+}

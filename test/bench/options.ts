@@ -1,0 +1,104 @@
+import { parseArgs } from "node:util";
+import { type TargetName, targetNames } from "./targets.ts";
+import { type Workload, workloads } from "./workloads.ts";
+
+export interface BenchOptions {
+  readonly rounds: number;
+  /** Length of one fio run. */
+  readonly seconds: number;
+  readonly sizeBytes: number;
+  readonly workloads: readonly Workload[];
+  readonly targets: readonly TargetName[];
+  /** Length of the separate run that watches the client's resident size; 0 for none. */
+  readonly rssMinutes: number;
+  /** End with status 1 when a goal is missed. */
+  readonly check: boolean;
+  readonly outputDirectory: string;
+}
+
+/** The command line was wrong; the message says how. */
+export class UsageError extends Error {}
+
+const MIB = 1024 * 1024;
+
+export const usage = `npm run bench -- [options]
+  --rounds N         rounds over all targets, after one that is thrown away (default 5)
+  --seconds S        length of one fio run (default 3)
+  --quick            one round of one second: shows that everything runs, measures nothing
+  --only LIST        workloads, by commas: ${workloads.map((workload) => workload.name).join(", ")}
+                     (default ${defaultWorkloadNames().join(", ")})
+  --targets LIST     targets, by commas: ${targetNames.join(", ")} (default all)
+  --size MIB         size of every device in MiB (default 512)
+  --rss-minutes M    instead: watch the client's resident size under M minutes of full load (11 for the goal)
+  --check            status 1 when a goal is missed
+  --output DIR       where bench.md and bench.json go (default bench-results)
+  --help`;
+
+function defaultWorkloadNames(): string[] {
+  return workloads.filter((workload) => workload.isDefault).map((workload) => workload.name);
+}
+
+/** Parses the command line. Throws UsageError, with what was given and what is accepted. */
+export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
+  const values = parse(argv);
+  if (values.help) return "help";
+  const quick = values.quick === true;
+  return {
+    rounds: quick ? 1 : numberIn("--rounds", values.rounds, 1, 1000, true),
+    seconds: quick ? 1 : numberIn("--seconds", values.seconds, 1, 3600, true),
+    sizeBytes: numberIn("--size", values.size, 64, 65_536, true) * MIB,
+    workloads: chosen("--only", values.only, defaultWorkloadNames(), workloads, (workload) => workload.name),
+    targets: chosen("--targets", values.targets, targetNames, targetNames, (name) => name),
+    rssMinutes: numberIn("--rss-minutes", values["rss-minutes"], 0, 10_000, false),
+    check: values.check === true,
+    outputDirectory: values.output,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        rounds: { type: "string", default: "5" },
+        seconds: { type: "string", default: "3" },
+        quick: { type: "boolean" },
+        only: { type: "string" },
+        targets: { type: "string" },
+        size: { type: "string", default: "512" },
+        "rss-minutes": { type: "string", default: "0" },
+        check: { type: "boolean" },
+        output: { type: "string", default: "bench-results" },
+        help: { type: "boolean" },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
+function numberIn(option: string, text: string, min: number, max: number, isInteger: boolean): number {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= min && value <= max) || (isInteger && !Number.isInteger(value))) {
+    const kind = isInteger ? "a whole number" : "a number";
+    throw new UsageError(`${option} ${text}: ${kind} from ${min} to ${max} is accepted`);
+  }
+  return value;
+}
+
+function chosen<T>(
+  option: string,
+  text: string | undefined,
+  defaults: readonly string[],
+  all: readonly T[],
+  nameOf: (item: T) => string,
+): T[] {
+  const names = text === undefined ? defaults : text.split(",");
+  return names.map((name) => {
+    const item = all.find((candidate) => nameOf(candidate) === name);
+    if (item === undefined) {
+      throw new UsageError(`${option} ${name}: accepted are ${all.map(nameOf).join(", ")}`);
+    }
+    return item;
+  });
+}

@@ -1,0 +1,163 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type GoalResult, pairs, type Ratio, ratioOf } from "./goals.ts";
+import type { Machine } from "./machine.ts";
+import { type FigureName, figureNames, type Medians, mediansOf, type Run } from "./measure.ts";
+import type { BenchOptions } from "./options.ts";
+import { targetTitles } from "./targets.ts";
+
+const MIB = 1024 * 1024;
+const DEPENDABLE_ROUNDS_MIN = 5;
+
+/** Everything that a bench run found. */
+export interface Report {
+  readonly startedAt: string;
+  readonly machine: Machine;
+  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "sizeBytes">;
+  readonly medians: readonly Medians[];
+  readonly goals: readonly GoalResult[];
+  readonly ratios: readonly Ratio[];
+  readonly runs: readonly Run[];
+}
+
+/** Works the runs up into medians, goals and ratios. */
+export function makeReport(
+  startedAt: string,
+  machine: Machine,
+  options: BenchOptions,
+  runs: readonly Run[],
+  goals: readonly GoalResult[],
+): Report {
+  const workloadNames = options.workloads.map((workload) => workload.name);
+  const ratios = workloadNames.flatMap((workload) =>
+    pairs.flatMap((pair) =>
+      figureNames.flatMap((figure) => ratioOf(runs, { ...pair, workload, figure }) ?? []),
+    ),
+  );
+  const { rounds, seconds, sizeBytes } = options;
+  const medians = mediansOf(runs);
+  return { startedAt, machine, options: { rounds, seconds, sizeBytes }, medians, goals, ratios, runs };
+}
+
+/** Writes bench.md and bench.json; gives their paths. */
+export function writeReport(directory: string, report: Report): string[] {
+  mkdirSync(directory, { recursive: true });
+  const markdown = join(directory, "bench.md");
+  const json = join(directory, "bench.json");
+  writeFileSync(markdown, toMarkdown(report));
+  writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
+  return [markdown, json];
+}
+
+export function toMarkdown(report: Report): string {
+  return `${[
+    "# Benchmark",
+    "",
+    ...preamble(report),
+    "",
+    "## Goals",
+    "",
+    ...goalTable(report.goals),
+    "",
+    "## Ratios (median over the rounds of subject / baseline in the same round)",
+    "",
+    ...ratioTable(report),
+    "",
+    "## Absolute medians",
+    "",
+    ...medianTable(report.medians),
+    "",
+    "## Resident size by process at the end",
+    "",
+    ...residentTable(report.runs),
+  ].join("\n")}\n`;
+}
+
+function preamble({ startedAt, machine, options }: Report): string[] {
+  const gib = (machine.memoryBytes / 1024 ** 3).toFixed(0);
+  const lines = [
+    `${startedAt}, ${machine.cpuCount} x ${machine.cpuModel}, ${gib} GiB, Linux ${machine.kernel}, ` +
+      `Node ${machine.node}, ${machine.fio}, ${machine.nbdkit}.`,
+    "",
+    `fio's nbd engine over a Unix socket, random reads and writes half and half where the name says no more, ` +
+      `${options.rounds} round(s) of ${options.seconds} s after one thrown away, targets taking turns; devices of ` +
+      `${options.sizeBytes / MIB} MiB, written full with random bytes before; every write carries fresh random ` +
+      "bytes, so no page is same-filled or compressible.",
+    "",
+    `Load average before the start: ${machine.loadAtStart.toFixed(2)}. The load generator shares the processors ` +
+      "with the targets: absolute figures are of this machine alone, ratios of one run are what compares.",
+  ];
+  if (options.rounds < DEPENDABLE_ROUNDS_MIN) {
+    lines.push("", `**Fewer than ${DEPENDABLE_ROUNDS_MIN} rounds: shows that it runs, is no measurement.**`);
+  }
+  return lines;
+}
+
+function goalTable(results: readonly GoalResult[]): string[] {
+  if (results.length === 0) return ["None of the goals' targets and workloads were run together."];
+  const rows = results.map((result) => [
+    result.title,
+    result.bound,
+    result.median.toFixed(2),
+    result.rounds.map((ratio) => ratio.toFixed(2)).join(" "),
+    result.isMet ? "pass" : "**FAIL**",
+  ]);
+  return table(["ratio", "goal", "median", "by round", ""], rows);
+}
+
+function ratioTable({ ratios, medians }: Report): string[] {
+  const workloads = [...new Set(medians.map((row) => row.workload))];
+  const rows = workloads.flatMap((workload) =>
+    pairs.flatMap(({ subject, baseline }) => {
+      const of = (figure: FigureName) =>
+        ratios.find((r) => r.workload === workload && r.subject === subject && r.figure === figure);
+      if (of("iops") === undefined) return [];
+      const cells = SHOWN_RATIOS.map((figure) => of(figure)?.median.toFixed(2) ?? "-");
+      return [[workload, `${subject} : ${baseline}`, ...cells]];
+    }),
+  );
+  if (rows.length === 0) return ["No pair of targets was run."];
+  return table(["workload", "pair", "throughput", "mean", "p50", "p99", "CPU", "resident"], rows);
+}
+
+const SHOWN_RATIOS: readonly FigureName[] = [
+  "iops",
+  "meanUs",
+  "p50Us",
+  "p99Us",
+  "cpuSecondsPerMillionPages",
+  "residentBytes",
+];
+
+function medianTable(medians: readonly Medians[]): string[] {
+  const rows = medians.map((row) => [
+    row.workload,
+    targetTitles[row.target],
+    row.iops.toFixed(0),
+    (row.bytesPerSecond / MIB).toFixed(1),
+    row.meanUs.toFixed(1),
+    row.p50Us.toFixed(1),
+    row.p99Us.toFixed(1),
+    row.cpuSecondsPerMillionPages.toFixed(2),
+    (row.residentBytes / MIB).toFixed(0),
+  ]);
+  const head = ["workload", "target", "IOPS", "MiB/s", "mean us", "p50 us", "p99 us"];
+  return table([...head, "CPU s / million pages", "resident MiB"], rows);
+}
+
+function residentTable(runs: readonly Run[]): string[] {
+  const lastOf = new Map(runs.map((run) => [run.target, run]));
+  const rows = [...lastOf.values()].flatMap((run) =>
+    run.residentByProcess.map(({ title, bytes }) => [run.target, title, (bytes / MIB).toFixed(1)]),
+  );
+  return table(["target", "process", "resident MiB"], rows);
+}
+
+/** A Markdown table whose source reads as a table too; all but the first two columns are aligned right. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const widths = head.map((title, at) => Math.max(3, title.length, ...rows.map((row) => row[at]!.length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, at) => (at < 2 ? cell.padEnd(widths[at]!) : cell.padStart(widths[at]!))).join(" | ")} |`;
+  const rule = `|${widths.map((width, at) => (at < 2 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|`;
+  return [line(head), rule, ...rows.map(line)];
+}

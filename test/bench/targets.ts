@@ -1,0 +1,109 @@
+import { existsSync } from "node:fs";
+import { Child } from "../support/child.ts";
+import { freePort } from "../support/free-port.ts";
+import { built, LocalCluster } from "../support/local-cluster.ts";
+import type { Scratch } from "../support/scratch.ts";
+
+export const targetNames = ["nbdkit-memory", "nbdkit-two-hops", "front-memory", "nswap"] as const;
+export type TargetName = (typeof targetNames)[number];
+
+/** Title of the process that holds the NBD front of the nswap target. */
+export const clientTitle = "nswap client";
+
+/** What each target is, for the report. */
+export const targetTitles: Record<TargetName, string> = {
+  "nbdkit-memory": "nbdkit memory (one hop)",
+  "nbdkit-two-hops": "nbdkit nbd in front of nbdkit memory over TCP (two hops)",
+  "front-memory": "nswap's NBD front with memory behind it (one hop)",
+  nswap: "nswap client + 4 memory servers, no redundancy (two hops)",
+};
+
+/** A block device under test: running processes with an NBD front on a Unix socket. */
+export interface Target {
+  readonly name: TargetName;
+  readonly uri: string;
+  /** Every process of the target, by what it is. */
+  processes(): { readonly title: string; readonly pid: number }[];
+  stop(): Promise<void>;
+}
+
+/** Starts a target with a device of `sizeBytes`; ready when this resolves. Leaves nothing behind when it throws. */
+export async function startTarget(name: TargetName, scratch: Scratch, sizeBytes: number): Promise<Target> {
+  const children: Child[] = [];
+  const stop = async () => {
+    for (const child of children.reverse()) await child.stop();
+  };
+  try {
+    const socketPath = scratch.file(`${name}.sock`);
+    const processes = await starters[name](children, socketPath, sizeBytes);
+    return { name, uri: `nbd+unix:///?socket=${socketPath}`, processes, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+type Starter = (children: Child[], socketPath: string, sizeBytes: number) => Promise<Target["processes"]>;
+
+const starters: Record<TargetName, Starter> = {
+  "nbdkit-memory": async (children, socketPath, sizeBytes) => {
+    const memory = new Child("nbdkit", ["-f", "-U", socketPath, "memory", String(sizeBytes)]);
+    children.push(memory);
+    await untilSocket(memory, socketPath);
+    return () => [{ title: "nbdkit memory", pid: memory.pid }];
+  },
+
+  "nbdkit-two-hops": async (children, socketPath, sizeBytes) => {
+    const port = await freePort();
+    const memory = new Child("nbdkit", [
+      "-f",
+      "-i",
+      "127.0.0.1",
+      "-p",
+      String(port),
+      "memory",
+      String(sizeBytes),
+    ]);
+    children.push(memory);
+    // `retry` covers the time until the far end listens.
+    const front = new Child("nbdkit", [
+      "-f",
+      "-U",
+      socketPath,
+      "nbd",
+      `uri=nbd://127.0.0.1:${port}`,
+      "retry=10",
+    ]);
+    children.push(front);
+    await untilSocket(front, socketPath);
+    return () => [
+      { title: "nbdkit nbd", pid: front.pid },
+      { title: "nbdkit memory", pid: memory.pid },
+    ];
+  },
+
+  "front-memory": async (children, socketPath, sizeBytes) => {
+    const front = new Child(process.execPath, [
+      built("test/bench/ram-front.js"),
+      socketPath,
+      String(sizeBytes),
+    ]);
+    children.push(front);
+    await untilSocket(front, socketPath);
+    return () => [{ title: "NBD front", pid: front.pid }];
+  },
+
+  nswap: async (children, socketPath, sizeBytes) => {
+    const cluster = await LocalCluster.start({ sizeBytes, socketPath }, (child) => children.push(child));
+    const { nodes } = await cluster.status();
+    const processes = nodes.map(({ role, name, pid }) => ({
+      title: role === "client" ? clientTitle : `nswap ${role} ${name}`,
+      pid,
+    }));
+    return () => processes;
+  },
+};
+
+async function untilSocket(child: Child, socketPath: string): Promise<void> {
+  await child.until(`a socket at ${socketPath}`, () => (existsSync(socketPath) ? true : undefined));
+}
