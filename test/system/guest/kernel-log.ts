@@ -5,14 +5,8 @@ const BAD: readonly (readonly [name: string, pattern: RegExp])[] = [
   ["hung task", /blocked for more than \d+ seconds|hung_task|soft lockup|hard lockup|rcu.*(stall|starved)/i],
   ["kernel bug", /\bBUG\b|\bOops\b|\bWARNING: |Call Trace|general protection|Kernel panic|Bad page state/],
   ["out of memory", /Out of memory|oom-kill|invoked oom-killer|Memory cgroup out of memory/i],
-  [
-    "nbd trouble",
-    /nbd\d+:? .*(timed out|Connection timed out|Connection refused)/i,
-  ],
-  [
-    "nbd trouble",
-    /block nbd\d+: (Receive|Send|Request|Attempted|Other side|Wrong|Unexpected|Suspicious|Double)/,
-  ],
+  ["nbd trouble", /nbd\d+: .*(timed out|Dead connection)/],
+  ["nbd trouble", /nbd\d+: (Receive|Send|Request|Attempted|Other side|Wrong|Unexpected|Suspicious|Double)/],
   ["network trouble", /Incoming GSO frames|page_pool|TCP: out of memory/],
   ["swap trouble", /swap_free: |swap_dup: |Bad swap|Unused swap offset|get_swap_device: Bad/],
 ];

@@ -53,7 +53,7 @@ check_protection() {
   [ "$flushers" = "$total" ] || fail "only $flushers of $total threads of the client are marked as I/O flushers"
 }
 
-daemon_rss_kib() { sed -n 's/^VmRSS: *\([0-9]*\) kB/\1/p' "/proc/$daemon/status"; }
+daemon_rss_kib() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB/\1/p' "/proc/$daemon/status"; }
 
 # The bounded way: everything but the daemon may use what is left after the daemon and a reserve.
 bound_load() {
