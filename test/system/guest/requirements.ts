@@ -9,7 +9,7 @@ const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] =
   ["insmod", "kmod"],
   ["nbd-client", "nbd-client"],
   ["stress-ng", "stress-ng"],
-  ["perl", "perl"],
+  ["perl", "perl-base"],
   ["setpriv", "util-linux"],
   ["mkswap", "util-linux"],
 ];

@@ -10,7 +10,6 @@
 # zeros are all told apart. Exit status: 0 all right, 2 wrong content (each wrong page named), 1 wrong usage.
 use strict;
 use warnings;
-use Time::HiRes qw(time sleep);
 
 use constant { PAGE => 4096, TAG => 16, WINDOW => 4096 - 32, OFFSETS => 4093, WRONG_MAX => 20 };
 
@@ -43,7 +42,7 @@ if ($mode eq "hold") {
   my $check = 0;
   $SIG{USR1} = sub { $check = 1 };
   print "load: holding $pages pages\n";
-  sleep 0.1 until $check;
+  select undef, undef, undef, 0.1 until $check;
 } else {
   my $end = time + $option{seconds};
   while (time < $end) {
