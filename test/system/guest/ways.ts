@@ -7,7 +7,8 @@ import type { Scope } from "./scope.ts";
 import { type ClusterStatus, PeakPages } from "./status.ts";
 import { wrongWith, wrongWithSpread } from "./verdict.ts";
 
-const SERVERS = 4;
+/** Memory servers outside the guest. */
+export const SERVERS = 4;
 const SOCKET = "/run/nswap.sock";
 const STATUS_EVERY_MS = 1_000;
 
@@ -41,10 +42,10 @@ export interface WayResult {
 export async function runWay(scope: Scope, way: Way, events: WayEvents = {}): Promise<WayResult> {
   const network = await GuestNetwork.create(scope);
   const load = loadOf(way.memoryMiB, way.times, way.seconds);
-  const sizeMiB = way.memoryMiB * 4;
+  const sizeMiB = way.memoryMiB * 2;
   const cluster = await OutsideCluster.start(scope, network, {
     servers: SERVERS,
-    capacityMiB: Math.ceil((sizeMiB / SERVERS) * 1.5),
+    capacityMiB: Math.ceil((sizeMiB / SERVERS) * 1.25),
   });
   if (way.kind === "gateway") await cluster.startGateway(sizeMiB);
   events.onCluster?.(cluster);
