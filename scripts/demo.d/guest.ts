@@ -1,0 +1,87 @@
+import { missingRequirements } from "../../test/system/guest/requirements.ts";
+import { Scope } from "../../test/system/guest/scope.ts";
+import type { ClusterStatus } from "../../test/system/guest/status.ts";
+import { runWay, SERVERS, type Way } from "../../test/system/guest/ways.ts";
+import { closingTable } from "./closing-table.ts";
+import { emptyPicture, frameLines, type Picture, plainLine, rateOf } from "./picture.ts";
+import { Screen } from "./screen.ts";
+
+const WAY: Way = {
+  kind: "gateway",
+  memoryMiB: 256,
+  times: 1.4,
+  seconds: { stress: 20, random: 5 },
+  timeoutMs: 300_000,
+};
+
+/** What the guest's steps mean to somebody who sees them for the first time. */
+const STEPS: Readonly<Record<string, string>> = {
+  network: "the guest has booted",
+  "swap device": "nbd-client, mkswap, swapon --discard=pages",
+  load: "a process takes memory to hold until the end",
+  "stress-ng": "stress-ng writes and verifies more memory than there is",
+  "random access": "pages written and checked at random, then every page",
+  swapoff: "swapoff: every page left comes back, and is checked",
+};
+
+function drawing(): string {
+  const load = Math.round(WAY.memoryMiB * WAY.times);
+  return `
+  +--------------------------+            +-----------+   pages    +----------+
+  | a Linux guest            |    NBD     |           | ---------> | server-1 |
+  | memory:  ${WAY.memoryMiB} MiB         | ---------> |  gateway  | ---------> | server-2 |
+  | load:    ${load} MiB         |    TCP     | (client)  | ---------> | server-3 |
+  | swap:    /dev/nbd0       |            |           | ---------> | server-4 |
+  +--------------------------+            +-----------+  TCP, key  +----------+
+   a kernel of its own, stock               Node.js, this machine, in a network
+   nbd driver, nothing of ours              namespace that ends with the demo
+`;
+}
+
+async function main(): Promise<number> {
+  const missing = missingRequirements();
+  if (missing.length > 0) {
+    console.error(`demo: this machine lacks ${missing.join(", ")}`);
+    return 1;
+  }
+  const scope = new Scope();
+  scope.closeOnSignals();
+  try {
+    return await show(scope);
+  } finally {
+    await scope.close();
+  }
+}
+
+async function show(scope: Scope): Promise<number> {
+  console.log(drawing());
+  const startMs = performance.now();
+  const picture: Picture = emptyPicture(WAY.memoryMiB);
+  const screen = new Screen(process.stdout);
+  scope.defer(() => screen.end());
+  const redraw = (): void => {
+    picture.seconds = (performance.now() - startMs) / 1000;
+    screen.show(frameLines(picture), plainLine(picture));
+  };
+  screen.say(`starting ${SERVERS} memory servers and a client, with a cluster key of their own`);
+  const result = await runWay(scope, WAY, {
+    onCluster: () => screen.say("the servers and the client know each other; booting the guest"),
+    onStep: (step) => {
+      picture.step = STEPS[step] ?? step;
+      screen.say(`guest: ${picture.step}`);
+    },
+    onProgress: (progress) => {
+      rateOf(picture, progress, performance.now());
+      redraw();
+    },
+    onStatus: (status: ClusterStatus) => {
+      picture.status = status;
+      redraw();
+    },
+  });
+  screen.end();
+  console.log(closingTable(result, (performance.now() - startMs) / 1000).join("\n"));
+  return result.wrong.length === 0 ? 0 : 1;
+}
+
+process.exitCode = await main();

@@ -1,0 +1,38 @@
+import { existsSync } from "node:fs";
+import { afterEach, describe, expect, test } from "vitest";
+import { programPath } from "./guest/cluster.ts";
+import { skipReason } from "./guest/requirements.ts";
+import { Scope } from "./guest/scope.ts";
+import { figuresOf } from "./guest/verdict.ts";
+import { runWay, type Way } from "./guest/ways.ts";
+
+const COMMON = { times: 1.4, seconds: { stress: 20, random: 5 }, timeoutMs: 400_000 } as const;
+const WAYS: readonly (Way & { readonly title: string })[] = [
+  { ...COMMON, title: "gateway: the client on another machine", kind: "gateway", memoryMiB: 256 },
+  { ...COMMON, title: "local: the client in the guest, load unbounded", kind: "local", memoryMiB: 512 },
+  {
+    ...COMMON,
+    title: "local: the client in the guest, load bounded",
+    kind: "local",
+    bounded: true,
+    memoryMiB: 512,
+  },
+];
+
+const reason = skipReason();
+
+describe.skipIf(reason !== undefined)(`a real kernel swaps over nswap${reason ? ` (${reason})` : ""}`, () => {
+  let scope = new Scope();
+  afterEach(async () => {
+    await scope.close();
+    scope = new Scope();
+  });
+
+  test.each(WAYS)("$title", async (way) => {
+    expect(existsSync(programPath()), "the programs are not built: npm run build").toBe(true);
+    const { job, report, peaks, wrong } = await runWay(scope, way);
+    const tail = report.console.lines.slice(-80).join("\n");
+    expect(wrong, `${wrong.join("\n")}\n--- the end of the guest's console ---\n${tail}`).toEqual([]);
+    console.log(way.title, { ...figuresOf(job, report), ...Object.fromEntries(peaks.byServer) });
+  });
+});
