@@ -1,0 +1,94 @@
+// Runs the kinds of tests one after the other, counts what they report, and closes with one line.
+import { spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+
+const total = { passed: 0, failed: 0, skipped: 0 };
+const ci = process.env.CI === "true";
+const scratch = mkdtempSync(path.join(tmpdir(), "nswap-test-"));
+let running;
+
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => running?.kill(signal));
+
+function say(text) {
+  console.log(`\n=== ${text}`);
+}
+
+/** Runs a command with its output shown; resolves to its exit status. */
+function run(command, args) {
+  return new Promise((resolve) => {
+    running = spawn(command, args, { stdio: "inherit" });
+    running.on("error", (error) => {
+      console.error(`${command}: ${error.message}`);
+      resolve(1);
+    });
+    running.on("exit", (code) => resolve(code ?? 1));
+  });
+}
+
+/** One step that passes or fails as a whole. */
+async function step(title, command, args) {
+  say(`${title}: ${[command, ...args].join(" ")}`);
+  const status = await run(command, args);
+  if (status === 0) total.passed += 1;
+  else total.failed += 1;
+}
+
+/** One vitest project; its own counts are added. */
+async function project(name, title) {
+  say(title);
+  const report = path.join(scratch, `${name}.json`);
+  const args = [
+    "vitest",
+    "run",
+    "--project",
+    name,
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile=${report}`,
+  ];
+  const status = await run("npx", args);
+  let counts;
+  try {
+    counts = JSON.parse(readFileSync(report, "utf8"));
+  } catch {
+    console.error(`${name}: no report was written`);
+    total.failed += 1;
+    return;
+  }
+  const skipped = counts.numPendingTests + (counts.numTodoTests ?? 0);
+  total.passed += counts.numPassedTests;
+  total.failed += counts.numFailedTests + (ci ? skipped : 0);
+  if (!ci) total.skipped += skipped;
+  // A suite that could not even be loaded has no tests to fail.
+  const ok = status === 0 || counts.numFailedTests > 0;
+  if (!ok || counts.numTotalTests === 0) total.failed += 1;
+}
+
+/** A seed of the commit's own, so that every change visits new histories. */
+function seedOfCommit() {
+  const head = spawnSync("git", ["rev-parse", "--short=8", "HEAD"], { encoding: "utf8" });
+  return head.status === 0 ? String(Number.parseInt(head.stdout.trim(), 16)) : "1";
+}
+
+const startedMs = Date.now();
+await step("style", "npx", ["biome", "check", "."]);
+await step("types", "npx", ["tsc", "-p", "tsconfig.json"]);
+await project("unit", "unit tests, and a simulation of fixed seeds");
+await step("simulation, fixed seeds", "node", ["dist/bin/nswap.js", "sim", "--seeds", "100", "--seed", "1"]);
+await step("simulation, the commit's seeds", "node", [
+  "dist/bin/nswap.js",
+  "sim",
+  "--seeds",
+  "100",
+  "--seed",
+  seedOfCommit(),
+]);
+await project("interop", "foreign NBD clients, and abuse");
+await project("package", "the packages, installed as a user would");
+await project("system", "real kernels that swap");
+rmSync(scratch, { recursive: true, force: true });
+console.log(`\ntook ${Math.round((Date.now() - startedMs) / 1000)} s`);
+console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
+process.exitCode = total.failed === 0 ? 0 : 1;
