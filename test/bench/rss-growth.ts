@@ -66,6 +66,7 @@ export function growthInWords(growth: RssGrowth): string {
   return (
     `client resident size under ${growth.minutes} min of full load (${growth.iops.toFixed(0)} IOPS): ` +
     `at most ${mib(growth.firstMinuteMaxBytes)} MiB in the first minute, ${mib(growth.laterMaxBytes)} MiB later; ` +
-    `growth ${mib(growth.growthBytes)} MiB, goal at most ${mib(GROWTH_BYTES_MAX)} MiB: ${growth.isMet ? "pass" : "FAIL"}`
+    `growth ${mib(growth.growthBytes)} MiB, goal at most ${mib(GROWTH_BYTES_MAX)} MiB: ` +
+    (growth.isMet ? "pass" : "FAIL")
   );
 }

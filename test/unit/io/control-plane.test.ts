@@ -268,7 +268,8 @@ describe("what comes to a control port uninvited", () => {
     expect(await get(`Host: evil.example:${port}`)).toMatch(/^HTTP\/1\.1 403 /);
     expect(await get(`Host: 127.0.0.1:${port}\r\nOrigin: http://evil.example`)).toMatch(/^HTTP\/1\.1 403 /);
     const upgrade =
-      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
     expect(
       await rawAnswer(
         plane.address,

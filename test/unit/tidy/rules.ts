@@ -56,6 +56,12 @@ const LAYERS = new Map<string, Layer>([
   ["nbd-server-protocol", { imports: [], outside: false, pure: true }],
 ]);
 
+/** Debts against the table, to be paid off: a file and the layer that it should not import. */
+export const DEBTS: ReadonlySet<string> = new Set([
+  "src/io/control/control-plane.ts -> membership",
+  "src/io/control/message.ts -> membership",
+]);
+
 /** Modules of Node that every layer under src may use. */
 const PLAIN_NODE = ["node:assert", "node:buffer"];
 
@@ -100,6 +106,7 @@ function importFault(
   if (LAYERS.has(target)) {
     if (layer.imports.includes(target)) return undefined;
     if (typeOnly && layer.types?.includes(target)) return undefined;
+    if (DEBTS.has(`${path} -> ${target}`)) return undefined;
     const open = layer.imports.length === 0 ? "nothing but itself" : layer.imports.join(", ");
     return `${name} may import ${open}; declare a port (an interface) here and let src/node connect the two`;
   }

@@ -7,6 +7,7 @@ import {
   checkImports,
   checkSize,
   checkTraces,
+  DEBTS,
   type Finding,
   findDeadFiles,
   type SourceFile,
@@ -48,6 +49,17 @@ describe("the repository", () => {
     ["tells nothing of the machine that it was written on", checkTraces],
   ])("%s", (_, rule) => {
     expect(files.flatMap(rule)).toEqual([]);
+  });
+
+  it("keeps no debt of imports that was paid off", () => {
+    const stillOwed = [...DEBTS].filter((debt) => {
+      const [path, layer] = debt.split(" -> ");
+      const file = files.find((candidate) => candidate.path === path);
+      return (
+        file !== undefined && importsOf(file.text).some((i) => !i.typeOnly && i.from.includes(`/${layer}/`))
+      );
+    });
+    expect([...DEBTS].filter((debt) => !stillOwed.includes(debt))).toEqual([]);
   });
 
   const programs = files.some((file) => file.path.startsWith("bin/"));
