@@ -68,7 +68,6 @@ export class PeerTable {
   readonly #port: MembershipPort;
   readonly #log: Log;
   #tickedAtMs: number | null = null;
-  #refusedFull = 0;
 
   constructor(options: PeerTableOptions) {
     this.#self = options.self;
@@ -85,11 +84,6 @@ export class PeerTable {
 
   get self(): NodeRecord {
     return this.#self;
-  }
-
-  /** Identities that found no room since the start. */
-  get refusedFull(): number {
-    return this.#refusedFull;
   }
 
   /** A heartbeat of this node with its present figures. */
@@ -223,7 +217,6 @@ export class PeerTable {
       }
     }
     if (this.#entries.size >= this.#nodesMax - 1 && !this.#evictOneDown(nowMs)) {
-      this.#refusedFull++;
       throw new InvalidRecordError(`the table is full: it holds at most ${this.#nodesMax} nodes`);
     }
     this.#graves.raise(record.identity);
