@@ -35,7 +35,11 @@ export const catalog = {
   name: one("NAME", "name of this node (default: host name and role)", parseName),
   "key-file": one("FILE", "file with the cluster key; without one only loopback is bound", parsePath),
   insecure: flag("bind other than loopback addresses without a cluster key"),
-  log: one("text|json", "form of the log on standard error and of the ready line", parseWord("text", "json")),
+  log: one(
+    "text|json",
+    "form of the log on standard error and of the ready line (default text)",
+    parseWord("text", "json"),
+  ),
   capacity: one("SIZE", "most memory lent (default: half of what is available at the start)", parseCapacity),
   reserve: one("SIZE", "memory the machine always keeps for itself (default 256M)", parseSize),
   size: one("SIZE", "size of the device; a multiple of 4096", parseDeviceSize),
@@ -44,7 +48,7 @@ export const catalog = {
   export: one("NAME", "NBD export name (default: the empty one)", parseExportName),
   redundancy: one(
     "none",
-    "how pages are protected against the loss of a server (so far: none)",
+    "how pages are protected against the loss of a server (so far only: none)",
     parseRedundancy,
   ),
   servers: one("N", "memory servers to start (default 4)", parseWhole(1, 64)),

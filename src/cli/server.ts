@@ -34,11 +34,11 @@ export function capacityOf(given: number | undefined, memory: MemoryInfo, among 
     const share = memory.availableBytes / 2 / among;
     return Math.max(limits.storeChunkBytes, share - (share % limits.storeChunkBytes));
   }
-  if (given > memory.totalBytes) {
-    const total = formatSize(memory.totalBytes);
+  if (given * among > memory.totalBytes) {
+    const most = formatSize(memory.totalBytes / among);
     throw new ConfigError(
       "--capacity",
-      `${formatSize(given)} is more than the memory there is; accepted: up to ${total}`,
+      `${formatSize(given)} is more than the memory there is; accepted: up to ${most}`,
     );
   }
   return given;

@@ -5,6 +5,7 @@ import type { Prng } from "../base/prng.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, SelfState } from "./node-record.ts";
 import { InvalidRecordError, parseNodeRecord } from "./parse-record.ts";
+import { isSameAddress, sameButHeartbeat, sortKey } from "./record-comparison.ts";
 import type { SeenState } from "./status-document.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -68,7 +69,6 @@ export class PeerTable {
   readonly #port: MembershipPort;
   readonly #log: Log;
   #tickedAtMs: number | null = null;
-  #refusedFull = 0;
 
   constructor(options: PeerTableOptions) {
     this.#self = options.self;
@@ -85,11 +85,6 @@ export class PeerTable {
 
   get self(): NodeRecord {
     return this.#self;
-  }
-
-  /** Identities that found no room since the start. */
-  get refusedFull(): number {
-    return this.#refusedFull;
   }
 
   /** A heartbeat of this node with its present figures. */
@@ -207,12 +202,12 @@ export class PeerTable {
   }
 
   #admit(record: NodeRecord, nowMs: number): boolean {
-    if (isSuccessorByAddress(this.#self, record)) {
+    if (isSameAddress(this.#self, record)) {
       this.#graves.bury(record.identity, record.heartbeat, nowMs);
       return false;
     }
     for (const entry of [...this.#entries.values()]) {
-      if (!isSuccessorByAddress(entry.record, record)) continue;
+      if (!isSameAddress(entry.record, record)) continue;
       // One address, one process: either the newcomer replaced this one, or it is late news of a predecessor. The
       // start time tells, unless a clock went back; then that the other has fallen silent does.
       if (record.generation > entry.record.generation || entry.health !== "up") {
@@ -223,7 +218,6 @@ export class PeerTable {
       }
     }
     if (this.#entries.size >= this.#nodesMax - 1 && !this.#evictOneDown(nowMs)) {
-      this.#refusedFull++;
       throw new InvalidRecordError(`the table is full: it holds at most ${this.#nodesMax} nodes`);
     }
     this.#graves.raise(record.identity);
@@ -314,17 +308,4 @@ export class PeerTable {
 function seenState(record: NodeRecord, health: Health): SeenState {
   if (health !== "up") return health;
   return record.state === "draining" ? "draining" : "up";
-}
-
-function sortKey(record: NodeRecord): string {
-  return `${record.role} ${record.name} ${record.identity}`;
-}
-
-/** Two processes under one name, role and control address cannot both live. */
-function isSuccessorByAddress(a: NodeRecord, b: NodeRecord): boolean {
-  return a.name === b.name && a.role === b.role && a.control === b.control;
-}
-
-function sameButHeartbeat(a: NodeRecord, b: NodeRecord): boolean {
-  return JSON.stringify({ ...a, heartbeat: 0 }) === JSON.stringify({ ...b, heartbeat: 0 });
 }

@@ -7,10 +7,6 @@ export class Tombstones {
     private readonly keepMs: number,
   ) {}
 
-  get size(): number {
-    return this.#graves.size;
-  }
-
   /** @param heartbeat a record must have a higher one to count again; Infinity: never again */
   bury(identity: string, heartbeat: number, nowMs: number): void {
     this.#graves.delete(identity);
@@ -27,11 +23,6 @@ export class Tombstones {
   covers(identity: string, heartbeat: number): boolean {
     const grave = this.#graves.get(identity);
     return grave !== undefined && heartbeat <= grave.heartbeat;
-  }
-
-  /** Whether the identity is remembered as gone, at whatever heartbeat. */
-  has(identity: string): boolean {
-    return this.#graves.has(identity);
   }
 
   raise(identity: string): void {

@@ -153,6 +153,7 @@ describe("typed options", () => {
   it("round the capacity down to a page and refuse more than there is", () => {
     expect(server({ capacity: String(GiB + 5) }).capacityBytes).toBe(GiB);
     expect(() => server({ capacity: "17G" })).toThrow(/--capacity: 17 GiB .* up to 16 GiB/);
+    expect(() => local({ size: "1G", servers: "8", capacity: "3G" })).toThrow("up to 2 GiB");
     expect(() => server({ capacity: "1K" })).toThrow("accepted: 1M or more");
   });
 
