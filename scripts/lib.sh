@@ -10,7 +10,8 @@ say() { printf '\033[2m>\033[0m %s\n' "$*"; }
 
 check_node() {
   command -v node >/dev/null || die "Node.js is missing; version 20.19 or later is needed (https://nodejs.org)"
-  node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+  node -e 'const [a, b] = process.versions.node.split(".").map(Number)
+    process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
     die "Node.js $(node --version) is too old; 20.19 or later is needed (https://nodejs.org)"
 }
 

@@ -6,7 +6,7 @@ export const controlLimits = {
   leftNodesMax: 32,
   /** Identities remembered as gone, so that late gossip does not bring them back. */
   tombstonesMax: 1024,
-  nameCharsMax: 64,
+  nameCharsMax: 63, // as many as a HELLO of the page protocol carries
   addressCharsMax: 262,
   /** Largest control message: a full table of the largest records fits (asserted below). */
   messageBytesMax: 512 * 1024,

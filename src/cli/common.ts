@@ -1,5 +1,6 @@
 import { hostname } from "node:os";
 import { ConfigError } from "../base/config-error.ts";
+import { controlLimits } from "../base/control-limits.ts";
 import type { HostPort } from "../base/host-port.ts";
 import type { Log } from "../base/log.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
@@ -41,7 +42,7 @@ export function given<S extends OptionSpecs>(
 /** Host name and role, fit to be a name. */
 export function defaultName(role: string, host = hostname()): string {
   const bare = host.replace(/\..*$/, "").replace(/[^A-Za-z0-9_-]/g, "-");
-  const stem = bare.replace(/^[^A-Za-z0-9]+/, "").slice(0, 64 - role.length - 1);
+  const stem = bare.replace(/^[^A-Za-z0-9]+/, "").slice(0, controlLimits.nameCharsMax - role.length - 1);
   return `${stem === "" ? "node" : stem}-${role}`;
 }
 

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
@@ -24,7 +24,7 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
   const identity = newIdentity();
   const plane = new ClientDataPlane({
-    name: wireName(options.name),
+    name: options.name,
     identity: Buffer.from(identity, "hex"),
     nonce: () => randomBytes(32),
     seed: randomBytes(6).readUIntLE(0, 6),
@@ -51,17 +51,6 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     plane.close();
     throw error;
   }
-}
-
-/** The page protocol's names are short; a longer one is cut and told apart by a digest. */
-export function wireName(name: string): string {
-  const bytes = Buffer.from(name);
-  if (bytes.length <= 63) return name;
-  const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 8);
-  return `${bytes
-    .subarray(0, 48)
-    .toString("utf8")
-    .replace(/\uFFFD+$/, "")}-${digest}`;
 }
 
 /** Listens for NBD clients; returns the URIs to say. */

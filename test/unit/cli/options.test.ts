@@ -166,7 +166,7 @@ describe("typed options", () => {
   it("make a name of any host name", () => {
     expect(defaultName("server", "box-1.example.com")).toBe("box-1-server");
     expect(defaultName("client", "...")).toBe("node-client");
-    expect(defaultName("client", `${"h".repeat(200)}`)).toHaveLength(64);
+    expect(defaultName("client", `${"h".repeat(200)}`)).toHaveLength(63);
   });
 });
 
