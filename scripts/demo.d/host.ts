@@ -98,7 +98,8 @@ function commands(place: Place, pid: number): string {
     swapoff /dev/nbd0
     nbd-client -d /dev/nbd0
     kill ${pid}
-    sysctl -w vm.watermark_boost_factor=${sysctl("vm/watermark_boost_factor")} vm.min_free_kbytes=${sysctl("vm/min_free_kbytes")}
+    sysctl -w vm.watermark_boost_factor=${sysctl("vm/watermark_boost_factor")}
+    sysctl -w vm.min_free_kbytes=${sysctl("vm/min_free_kbytes")}
 `;
 }
 

@@ -47,7 +47,8 @@ export function frameLines(picture: Picture): string[] {
     "",
     `  ${clock(picture.seconds)}  ${picture.step}`,
     "",
-    `  guest     memory free ${mib(guest?.memFreeKiB)} of ${picture.memoryMiB} MiB    in swap ${mib(guest?.swapUsedKiB)} MiB`,
+    `  guest     memory free ${mib(guest?.memFreeKiB)} of ${picture.memoryMiB} MiB` +
+      `    in swap ${mib(guest?.swapUsedKiB)} MiB`,
     `            out ${rate(picture.outPerSecond)} pages/s  ${count(guest?.pagesOut)} in all`,
     `            in  ${rate(picture.inPerSecond)} pages/s  ${count(guest?.pagesIn)} in all`,
     "",

@@ -26,7 +26,9 @@ run_loads() {
     step "random access"
     perl "$here/load.pl" random --bytes "$LOAD_BYTES" --seconds "$RANDOM_SECONDS" --seed "$SEED" >/run/random.log 2>&1
     check_load random $? /run/random.log
-    result "$(sed -n 's/^load: mode=random pages=\([0-9]*\) reads=\([0-9]*\) writes=\([0-9]*\).*/randomPages=\1 randomReads=\2 randomWrites=\3/p' /run/random.log)"
+    counts='pages=\([0-9]*\) reads=\([0-9]*\) writes=\([0-9]*\)'
+    fields='randomPages=\1 randomReads=\2 randomWrites=\3'
+    result "$(sed -n "s/^load: mode=random $counts.*/$fields/p" /run/random.log)"
   fi
   result loadMs=$(($(now_ms) - start))
 }
