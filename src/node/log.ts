@@ -100,5 +100,6 @@ function jsonLine(
     key,
     typeof value === "string" ? value.slice(0, fieldCharsMax) : value,
   ]);
-  return `${JSON.stringify({ time, level, ...(name === undefined ? {} : { node: name }), message, ...Object.fromEntries(bounded) })}\n`;
+  const node = name === undefined ? {} : { node: name };
+  return `${JSON.stringify({ time, level, ...node, message, ...Object.fromEntries(bounded) })}\n`;
 }
