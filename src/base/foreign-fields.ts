@@ -9,7 +9,7 @@ export class InvalidRecordError extends Error {
 
 /** Names are shown on terminals, in metrics and in `key=value` lines, hence the narrow alphabet. */
 export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-export const nameAccepted = "1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit";
+export const nameAccepted = "1 to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit";
 
 /** A foreign value as an object whose fields may be read. Throws InvalidRecordError. */
 export function asObject(value: unknown, what: string): Record<string, unknown> {
