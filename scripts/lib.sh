@@ -22,7 +22,7 @@ need_packages() {
     command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
   done
   [ ${#missing[@]} = 0 ] && return
-  command -v apt-get >/dev/null || die "missing, and there is no apt-get to install them: ${missing[*]} (Debian's names)"
+  command -v apt-get >/dev/null || die "missing, and no apt-get to install them: ${missing[*]} (Debian's names)"
   say "installing Debian packages: apt-get install ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null 2>&1 || {
@@ -64,7 +64,8 @@ prepare_programs() {
   fi
   if [ ! -e "$stamp" ] || [ ! -e dist/bin/nswap.js ] ||
     [ -n "$(find src bin proto test/system/guest scripts test/bench package.json package-lock.json tsconfig*.json \
-      -newer "$stamp" -not -path '*/node_modules/*' -not -path '*/dist/*' -not -name '*.generated.ts' -print -quit)" ]; then
+      -newer "$stamp" -not -path '*/node_modules/*' -not -path '*/dist/*' \
+      -not -name '*.generated.ts' -print -quit)" ]; then
     quiet "building" npm run build
     as_owner touch "$stamp"
   fi
