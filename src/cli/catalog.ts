@@ -1,8 +1,8 @@
 import { resolve } from "node:path";
 import { quote } from "../base/config-error.ts";
+import { nameAccepted, namePattern } from "../base/foreign-fields.ts";
 import { type HostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
-import { nameAccepted, namePattern } from "../membership/parse-record.ts";
 import type { Flag, Many, One } from "./option-spec.ts";
 import { formatSize, parseSize, parseWhole, parseWord, parseYesNo } from "./values.ts";
 

@@ -1,8 +1,8 @@
 import { formatHostPort, type HostPort } from "../base/host-port.ts";
 import type { ClusterKey } from "../io/cluster-key.ts";
-import { ControlClient } from "../io/control/control-client.ts";
 import { ControlError } from "../io/control/control-error.ts";
 import type { StatusDocument } from "../membership/status-document.ts";
+import { StatusClient } from "../node/status-client.ts";
 import { catalog } from "./catalog.ts";
 import type { CliHost, Command } from "./command.ts";
 import { given, loadKey } from "./common.ts";
@@ -48,8 +48,8 @@ export const statusCommand: Command = {
   },
 };
 
-function connect({ address, key }: Asked): Promise<ControlClient> {
-  return ControlClient.connect(address, { key, purpose: "operator" });
+function connect({ address, key }: Asked): Promise<StatusClient> {
+  return StatusClient.connect(address, key);
 }
 
 async function once(asked: Asked): Promise<StatusDocument> {
@@ -75,7 +75,7 @@ function problemText(address: HostPort, error: ControlError): string {
 
 /** Shows updates until a signal comes. The first connection must succeed; a later loss is shown and mended. */
 async function watch(asked: Asked, host: CliHost): Promise<void> {
-  let client: ControlClient | null = await connect(asked);
+  let client: StatusClient | null = await connect(asked);
   let over = false;
   let wake = () => {};
   const end = () => {

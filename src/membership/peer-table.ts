@@ -1,10 +1,11 @@
 import assert from "node:assert";
 import { type ControlTiming, controlLimits } from "../base/control-limits.ts";
+import { InvalidRecordError } from "../base/foreign-fields.ts";
 import type { Log } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, SelfState } from "./node-record.ts";
-import { InvalidRecordError, parseNodeRecord } from "./parse-record.ts";
+import { parseNodeRecord } from "./parse-record.ts";
 import { isSameAddress, sameButHeartbeat, sortKey } from "./record-comparison.ts";
 import type { SeenState } from "./status-document.ts";
 import { Tombstones } from "./tombstones.ts";

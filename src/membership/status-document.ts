@@ -1,16 +1,7 @@
 import { controlLimits } from "../base/control-limits.ts";
+import { asAddress, asCount, asName, asObject, asOneOf, InvalidRecordError } from "../base/foreign-fields.ts";
 import type { ClientFigures, FrameCounts, NodeRole } from "./node-record.ts";
-import {
-  asAddress,
-  asCount,
-  asFrames,
-  asName,
-  asObject,
-  asOneOf,
-  asRole,
-  InvalidRecordError,
-  parseClientFigures,
-} from "./parse-record.ts";
+import { asFrames, asRole, parseClientFigures } from "./parse-record.ts";
 
 /** A node's state as another node sees it. */
 export type SeenState = "up" | "suspect" | "down" | "draining";

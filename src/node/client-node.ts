@@ -3,11 +3,11 @@ import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
-import { ControlPlane, newIdentity, type SelfReport } from "../io/control/control-plane.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { ClientFigures, NodeRecord } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
 import { ClientDataPlane } from "./client-data-plane.ts";
+import { ControlPlane, newIdentity, type SelfReport } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
 

@@ -1,11 +1,11 @@
 import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
 import type { Log } from "../base/log.ts";
 import type { ClusterKey } from "../io/cluster-key.ts";
-import { ControlClient } from "../io/control/control-client.ts";
 import { ChildNode, describeExit, type ProgramCommand } from "./child-node.ts";
 import type { LogFormat } from "./log.ts";
 import type { ClientOptions } from "./options.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
+import { StatusClient } from "./status-client.ts";
 
 /** A whole cluster on this machine. */
 export interface LocalOptions {
@@ -252,12 +252,9 @@ export class LocalCluster implements RunningNode {
   async #notSeenBy(member: Member): Promise<string[]> {
     const labels = this.#members.map((other) => other.label);
     if (member.ready === null) return labels;
-    let client: ControlClient | null = null;
+    let client: StatusClient | null = null;
     try {
-      client = await ControlClient.connect(parseHostPort(member.ready.control), {
-        key: this.#host.key,
-        purpose: "operator",
-      });
+      client = await StatusClient.connect(parseHostPort(member.ready.control), this.#host.key);
       const { nodes } = await client.status();
       const up = new Set(nodes.filter((node) => node.state === "up").map((node) => node.name));
       return labels.filter((label) => !up.has(label));

@@ -8,11 +8,11 @@ import type { Log } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { advertisedAddress } from "../io/advertised-address.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
-import { ControlPlane } from "../io/control/control-plane.ts";
 import { DataPort, newDataPool } from "../io/data-port.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import { MemoryServerCore } from "../server/memory-server.ts";
+import { ControlPlane } from "./control-plane.ts";
 import type { ServerOptions } from "./options.ts";
 import type { ReadyLine, RunningNode, StartMemoryNode } from "./running-node.ts";
 

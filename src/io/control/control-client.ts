@@ -2,7 +2,6 @@ import { WebSocket } from "ws";
 import { type ControlTiming, controlLimits, controlTiming } from "../../base/control-limits.ts";
 import { formatHostPort, type HostPort, isWildcardHost } from "../../base/host-port.ts";
 import type { NodeRecord } from "../../membership/node-record.ts";
-import type { StatusDocument } from "../../membership/status-document.ts";
 import type { ClusterKey } from "../cluster-key.ts";
 import { ControlChannel, closeReason } from "./channel.ts";
 import { ControlError, closeCodeOf, errorFromClose } from "./control-error.ts";
@@ -26,7 +25,7 @@ export class ControlClient {
   readonly #timing: ControlTiming;
   readonly #channel: ControlChannel;
   readonly #pending = new Map<number, Pending>();
-  readonly #watchers = new Map<number, (document: StatusDocument) => void>();
+  readonly #watchers = new Map<number, (document: unknown) => void>();
   readonly #whenClosed: Promise<ControlError>;
   #lastId = 0;
 
@@ -78,8 +77,8 @@ export class ControlClient {
     return this.#whenClosed;
   }
 
-  /** The cluster as the node sees it. */
-  async status(): Promise<StatusDocument> {
+  /** The cluster as the node sees it, unchecked. */
+  async status(): Promise<unknown> {
     const reply = await this.#ask((id) => ({ t: "status", id }));
     if (reply.t !== "status-reply") throw this.#wrongAnswer();
     return reply.document;
@@ -92,8 +91,9 @@ export class ControlClient {
     return reply;
   }
 
-  /** Calls `update` with the status at once and then every `everyMs`, until the connection ends. */
-  subscribe(everyMs: number, update: (document: StatusDocument) => void): void {
+  /** Calls `update` with the status, unchecked, at once and then every `everyMs`, until the connection ends.
+   * A ControlError that `update` throws ends it. */
+  subscribe(everyMs: number, update: (document: unknown) => void): void {
     const id = this.#nextId();
     this.#watchers.set(id, update);
     this.#channel.send({ t: "subscribe", id, everyMs });

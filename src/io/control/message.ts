@@ -1,20 +1,20 @@
 import { controlLimits } from "../../base/control-limits.ts";
+import { asCount, asIdentity, asObject, InvalidRecordError } from "../../base/foreign-fields.ts";
 import type { NodeRecord } from "../../membership/node-record.ts";
-import { asCount, asIdentity, asObject, InvalidRecordError } from "../../membership/parse-record.ts";
-import { parseStatusDocument, type StatusDocument } from "../../membership/status-document.ts";
 import { ControlError } from "./control-error.ts";
 import { packPlain, unpackPlain } from "./plain-msgpack.ts";
 
 /**
  * What is said on a control connection after the handshake. `id` is chosen by who asks and comes back in each
- * answer. A table is left unread here: the peer table judges it record by record.
+ * answer. Tables and status
+ * documents are left unread here: who asked for them checks them.
  */
 export type ControlMessage =
   | { readonly t: "gossip"; readonly id: number; readonly from: string; readonly nodes: unknown }
   | { readonly t: "gossip-reply"; readonly id: number; readonly from: string; readonly nodes: unknown }
   | { readonly t: "status"; readonly id: number }
   | { readonly t: "subscribe"; readonly id: number; readonly everyMs: number }
-  | { readonly t: "status-reply"; readonly id: number; readonly document: StatusDocument };
+  | { readonly t: "status-reply"; readonly id: number; readonly document: unknown };
 
 /** The message as msgpack. Throws ControlError if it would be larger than a peer accepts. */
 export function encodeMessage(message: ControlMessage | { nodes: readonly NodeRecord[] }): Buffer {
@@ -47,7 +47,7 @@ function read(fields: Record<string, unknown>): ControlMessage {
     case "subscribe":
       return { t, id, everyMs: asEveryMs(fields["everyMs"]) };
     case "status-reply":
-      return { t, id, document: parseStatusDocument(fields["document"]) };
+      return { t, id, document: fields["document"] };
     default:
       throw new ControlError("PROTOCOL", "unknown kind of message");
   }

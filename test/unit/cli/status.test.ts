@@ -3,8 +3,8 @@ import { formatHostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { main } from "../../../src/cli/main.ts";
 import { redraw, renderStatus } from "../../../src/cli/status-view.ts";
-import { ControlPlane, newIdentity } from "../../../src/io/control/control-plane.ts";
 import { parseStatusDocument, type StatusDocument } from "../../../src/membership/status-document.ts";
+import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
 import { FakeHost } from "./fake-host.ts";
 
 const cleanups: (() => unknown)[] = [];

@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import { formatHostPort, parseHostPort } from "../../../src/base/host-port.ts";
 import { processHost } from "../../../src/cli/process-host.ts";
-import { ControlPlane, newIdentity } from "../../../src/io/control/control-plane.ts";
+import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
 import { createLog } from "../../../src/node/log.ts";
 import { type NodeHost, runNode } from "../../../src/node/run-node.ts";
 import type { RunningNode } from "../../../src/node/running-node.ts";

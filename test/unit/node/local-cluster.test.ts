@@ -2,9 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { parseHostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
-import { ControlClient } from "../../../src/io/control/control-client.ts";
 import { LocalCluster, type LocalOptions } from "../../../src/node/local-cluster.ts";
 import { parseReadyLine } from "../../../src/node/running-node.ts";
+import { StatusClient } from "../../../src/node/status-client.ts";
 import { type Compiled, compile } from "../support/compile.ts";
 
 const nodeSource = "test/unit/node/fixture-node.ts";
@@ -59,7 +59,7 @@ async function start(given: Partial<LocalOptions> = {}) {
 }
 
 async function status(control: string) {
-  const client = await ControlClient.connect(parseHostPort(control), { key: null, purpose: "operator" });
+  const client = await StatusClient.connect(parseHostPort(control), null);
   try {
     return await client.status();
   } finally {

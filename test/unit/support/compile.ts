@@ -18,8 +18,8 @@ export function compile(...sources: string[]): Compiled {
   const out = mkdtempSync(join(root, "tmp", "compiled-"));
   const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
   const flags =
-    "--ignoreConfig --noCheck --skipLibCheck --target es2023 --module nodenext " +
-    "--rewriteRelativeImportExtensions --types node";
+    "--ignoreConfig --noCheck --skipLibCheck --types node --target es2023 --module nodenext " +
+    "--rewriteRelativeImportExtensions";
   const places = ["--rootDir", root, "--outDir", out];
   execFileSync(
     process.execPath,

@@ -8,13 +8,10 @@ import { formatHostPort, type HostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { ClusterKey } from "../../../src/io/cluster-key.ts";
 import { ControlClient } from "../../../src/io/control/control-client.ts";
-import {
-  ControlPlane,
-  type ControlPlaneOptions,
-  newIdentity,
-} from "../../../src/io/control/control-plane.ts";
 import { packPlain } from "../../../src/io/control/plain-msgpack.ts";
 import type { StatusDocument } from "../../../src/membership/status-document.ts";
+import { ControlPlane, type ControlPlaneOptions, newIdentity } from "../../../src/node/control-plane.ts";
+import { StatusClient } from "../../../src/node/status-client.ts";
 import { RecordingPort, recordOf } from "../membership/records.ts";
 
 const keyA = ClusterKey.fromBytes(Buffer.from("the first cluster key"));
@@ -46,8 +43,8 @@ async function start(given: Given): Promise<{ plane: ControlPlane; port: Recordi
   return { plane, port };
 }
 
-async function client(address: HostPort, key: ClusterKey | null): Promise<ControlClient> {
-  const connected = await ControlClient.connect(address, { key, purpose: "operator" });
+async function client(address: HostPort, key: ClusterKey | null): Promise<StatusClient> {
+  const connected = await StatusClient.connect(address, key);
   cleanups.push(() => connected.close());
   return connected;
 }
@@ -212,7 +209,7 @@ describe("what comes to a control port uninvited", () => {
   });
 
   it("lets only so many handshakes and connections wait", async () => {
-    const { plane } = await start({ name: "a", key: keyA, timing: { ...fast, handshakeMs: 3_000 } });
+    const { plane } = await start({ name: "a", key: keyA, timing: { ...fast, handshakeMs: 30_000 } });
     const idle: WebSocket[] = [];
     cleanups.push(() => idle.forEach((socket) => void socket.terminate()));
     let open = 0;
@@ -269,7 +266,7 @@ describe("what comes to a control port uninvited", () => {
     expect(await get(`Host: 127.0.0.1:${port}\r\nOrigin: http://evil.example`)).toMatch(/^HTTP\/1\.1 403 /);
     const upgrade =
       "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-      "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==";
+      `Sec-WebSocket-Key: ${randomBytes(16).toString("base64")}`;
     expect(
       await rawAnswer(
         plane.address,
@@ -389,13 +386,12 @@ describe("a cluster of control planes", () => {
     ]);
   });
 
-  it("marks a node that dies as suspect, then as down", async () => {
+  it("marks a node that dies as down", async () => {
     const timing = { ...fast, suspectMs: 400, downMs: 1_200 };
     const a = await start({ name: "a", timing });
     const b = await start({ name: "b", timing, seeds: [a.plane.address] });
     await until(() => namesSeen(a.plane).length === 2, "a sees b");
     await b.plane.close();
-    await until(() => namesSeen(a.plane, "suspect").length === 1, "b is suspect");
     await until(() => namesSeen(a.plane, "down").length === 1, "b is down");
     expect(a.port.take().filter((event) => event !== "changed b")).toEqual(["up b", "gone b down"]);
   });

@@ -1,29 +1,29 @@
 import { randomBytes } from "node:crypto";
-import { type ControlTiming, controlTiming } from "../../base/control-limits.ts";
-import { type HostPort, parseHostPort } from "../../base/host-port.ts";
-import type { Log } from "../../base/log.ts";
-import { Prng } from "../../base/prng.ts";
-import type { MembershipPort } from "../../membership/membership-port.ts";
-import { metricsText } from "../../membership/metrics.ts";
+import { type ControlTiming, controlTiming } from "../base/control-limits.ts";
+import { type HostPort, parseHostPort } from "../base/host-port.ts";
+import type { Log } from "../base/log.ts";
+import { Prng } from "../base/prng.ts";
+import { advertisedAddress } from "../io/advertised-address.ts";
+import type { ClusterKey } from "../io/cluster-key.ts";
+import type { ChannelHandler, ControlChannel } from "../io/control/channel.ts";
+import { ControlError } from "../io/control/control-error.ts";
+import { ControlServer } from "../io/control/control-server.ts";
+import { Gossiper } from "../io/control/gossiper.ts";
+import type { Purpose } from "../io/control/handshake.ts";
+import type { ControlMessage } from "../io/control/message.ts";
+import { packageVersion } from "../io/package-version.ts";
+import type { MembershipPort } from "../membership/membership-port.ts";
+import { metricsText } from "../membership/metrics.ts";
 import type {
   ClientFigures,
   FrameCounts,
   NodeRecord,
   NodeRole,
   SelfState,
-} from "../../membership/node-record.ts";
-import { parseNodeRecord } from "../../membership/parse-record.ts";
-import { PeerTable } from "../../membership/peer-table.ts";
-import type { StatusDocument } from "../../membership/status-document.ts";
-import { advertisedAddress } from "../advertised-address.ts";
-import type { ClusterKey } from "../cluster-key.ts";
-import { packageVersion } from "../package-version.ts";
-import type { ChannelHandler, ControlChannel } from "./channel.ts";
-import { ControlError } from "./control-error.ts";
-import { ControlServer } from "./control-server.ts";
-import { Gossiper } from "./gossiper.ts";
-import type { Purpose } from "./handshake.ts";
-import type { ControlMessage } from "./message.ts";
+} from "../membership/node-record.ts";
+import { parseNodeRecord } from "../membership/parse-record.ts";
+import { PeerTable } from "../membership/peer-table.ts";
+import type { StatusDocument } from "../membership/status-document.ts";
 
 /** A node's figures, pulled at each heartbeat and for each status. */
 export interface SelfReport {
