@@ -134,6 +134,7 @@ describe("the key of a control port", () => {
     expect(namesSeen(a.plane)).toEqual(["a", "d"]);
     expect(namesSeen(b.plane)).toEqual(["b"]);
     expect(namesSeen(c.plane)).toEqual(["c"]);
+    await until(() => d.port.events.length > 0, "d sees a");
     expect(d.port.events).toEqual(["up a"]);
   });
 });
