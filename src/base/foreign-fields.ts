@@ -8,7 +8,7 @@ export class InvalidRecordError extends Error {
 }
 
 /** Names are shown on terminals, in metrics and in `key=value` lines, hence the narrow alphabet. */
-export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+export const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 export const nameAccepted = "1 to 63 letters, digits, '.', '_' and '-', beginning with a letter or digit";
 
 /** A foreign value as an object whose fields may be read. Throws InvalidRecordError. */

@@ -178,7 +178,7 @@ describe("PeerTable and foreign tables", () => {
   it.each<[string, Record<string, unknown>]>([
     ["identity", { identity: "x" }],
     ["name", { name: "a\u001b[2J" }],
-    ["name", { name: "a".repeat(65) }],
+    ["name", { name: "a".repeat(64) }],
     ["role", { role: "root" }],
     ["generation", { generation: -1 }],
     ["heartbeat", { heartbeat: Number.NaN }],

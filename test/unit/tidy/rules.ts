@@ -57,7 +57,7 @@ const LAYERS = new Map<string, Layer>([
 ]);
 
 /** Debts against the table, to be paid off: a file and the layer that it should not import. */
-export const DEBTS: ReadonlySet<string> = new Set([]);
+export const DEBTS: ReadonlySet<string> = new Set();
 
 /** Modules of Node that every layer under src may use. */
 const PLAIN_NODE = ["node:assert", "node:buffer"];
