@@ -27,9 +27,10 @@ beforeAll(() => {
 
 afterEach(async () => {
   for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.pid === undefined) continue;
     const gone = new Promise((resolve) => child.once("exit", resolve));
-    if (child.exitCode === null) child.kill("SIGTERM");
-    else continue;
+    // npx passes no signal on to what it started: the whole group is told.
+    process.kill(-child.pid, "SIGTERM");
     await gone;
   }
 });
@@ -38,7 +39,11 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** Starts a program through npx and resolves to its ready line's fields. */
 function startNpx(args: string[]): Promise<Record<string, string>> {
-  const child = spawn("npx", ["--no-install", ...args], { cwd: project, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("npx", ["--no-install", ...args], {
+    cwd: project,
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
   children.push(child);
   let output = "";
   return new Promise((resolve, reject) => {
