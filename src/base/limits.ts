@@ -35,6 +35,10 @@ export const limits = {
   starvedNoticeMs: 5_000,
   /** Slots that one turn zeroes. */
   zeroSlotsPerTurn: 16_384,
+  /** The line of NBD requests that found no room is kept to for so long after its first one changed … */
+  nbdLineKeptMs: 300,
+  /** … and then so long those who need less may pass, before it is kept to again. */
+  nbdLinePassedMs: 1_700,
   /** A client that does not do its part for so long, while others wait for what it holds, is disconnected. */
   nbdIdleUnderContentionMsMax: 30_000,
   /** A client must have chosen an export within this time. */

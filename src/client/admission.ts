@@ -1,6 +1,5 @@
 import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
-import type { FrameTable } from "./frame-table.ts";
 
 /** A connection that asks to be admitted. */
 export interface Admitted {
@@ -24,36 +23,45 @@ export interface Admitted {
  * - by the frames that there are, and the bytes that answers may queue: whoever finds too few waits in line;
  * - by a fair share: a connection beside others may hold its part of the soft limit, but always one request.
  *
- * A connection whose client does not do its part, while it holds what those in line wait for, is closed after a while.
+ * The line is kept to for a short time, in which clients that do their part make room for whoever is first. If that
+ * was not enough, somebody holds on to what the first one needs: then those behind who need less may pass for a
+ * while, and the line is kept to again, and so on. A connection whose client does not do its part, while it holds
+ * what those in line wait for, is closed after a long while.
  */
 export class Admission {
-  readonly #frames: FrameTable;
+  readonly #framesMax: number;
   readonly #answerBytesMax: number;
   readonly #active = new Set<Admitted>();
   readonly #line: Admitted[] = [];
   #lineSinceMs = 0;
+  /** Since when the first in line has been that. */
+  #firstSinceMs = 0;
   #nowMs = 0;
   #budgetFrames = 0;
   #answerBytes = 0;
 
-  constructor(frames: FrameTable, answerBytesMax: number) {
-    this.#frames = frames;
+  constructor(frames: { readonly count: number }, answerBytesMax: number) {
+    this.#framesMax = frames.count;
     this.#answerBytesMax = answerBytesMax;
   }
 
   /** Sets frames and answer bytes aside for a request; false: it is to be offered again by `retry`. */
   admit(who: Admitted, frames: number, answerBytes: number): boolean {
     // Its own answers bring it back: each one that is finished, or taken by its client, offers the request again.
-    if (!this.#fitsShare(who, frames)) return false;
-    const first = this.#line.length === 0 || this.#line[0] === who;
+    const at = this.#line.indexOf(who);
+    if (!this.#fitsShare(who, frames)) {
+      if (at >= 0) this.#leaveLine(at);
+      return false;
+    }
+    const itsTurn = this.#line.length === 0 || at === 0 || this.#mayPass;
     const there =
-      this.#budgetFrames + frames <= this.#frames.count &&
+      this.#budgetFrames + frames <= this.#framesMax &&
       this.#answerBytes + answerBytes + this.#queuedBytes() <= this.#answerBytesMax;
-    if (!first || !there) {
+    if (!itsTurn || !there) {
       this.#waitInLine(who);
       return false;
     }
-    if (this.#line[0] === who) this.#line.shift();
+    if (at >= 0) this.#leaveLine(at);
     this.#budgetFrames += frames;
     this.#answerBytes += answerBytes;
     who.heldFrames += frames;
@@ -76,8 +84,22 @@ export class Admission {
   }
 
   #waitInLine(who: Admitted): void {
-    if (this.#line.length === 0) this.#lineSinceMs = this.#nowMs;
+    if (this.#line.length === 0) {
+      this.#lineSinceMs = this.#nowMs;
+      this.#firstSinceMs = this.#nowMs;
+    }
     if (!this.#line.includes(who)) this.#line.push(who);
+  }
+
+  #leaveLine(at: number): void {
+    this.#line.splice(at, 1);
+    if (at === 0) this.#firstSinceMs = this.#nowMs;
+  }
+
+  /** Waiting for the first in line has not helped it: whoever fits may pass, until the line is kept to again. */
+  get #mayPass(): boolean {
+    const cycleMs = limits.nbdLineKeptMs + limits.nbdLinePassedMs;
+    return (this.#nowMs - this.#firstSinceMs) % cycleMs >= limits.nbdLineKeptMs;
   }
 
   /** A request is answered: what was set aside for it is free. */
@@ -90,7 +112,7 @@ export class Admission {
   /** The connection is gone. What it still holds is released as its pages settle. */
   leave(who: Admitted): void {
     const at = this.#line.indexOf(who);
-    if (at >= 0) this.#line.splice(at, 1);
+    if (at >= 0) this.#leaveLine(at);
     if (who.heldFrames === 0) this.#active.delete(who);
   }
 
@@ -98,10 +120,12 @@ export class Admission {
   advance(): void {
     for (const who of this.#active)
       if (who.heldFrames === 0 && who.queuedBytes === 0) this.#active.delete(who);
-    for (let left = this.#line.length; left > 0; left -= 1) {
-      const who = this.#line[0]!;
+    for (let left = this.#line.length, at = 0; left > 0 && at < this.#line.length; left -= 1) {
+      const who = this.#line[at]!;
       who.retry();
-      if (this.#line[0] === who) return;
+      if (this.#line[at] !== who) continue;
+      if (!this.#mayPass) return;
+      at += 1;
     }
   }
 

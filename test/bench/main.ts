@@ -42,6 +42,7 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
       const target = await startTarget(name, scratch, options.sizeBytes);
       targets.push(target);
       await prefill(target.uri, options.sizeBytes);
+      await target.checkFilled();
     }
     const runs = await measureInTurns(targets, options);
     const goals = judge(runs);
@@ -55,7 +56,7 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
 }
 
 /**
- * Round 0 warms up and is thrown away. Within a round each workload visits all targets before the next
+ * Round 0 warms up and is thrown away: a node that has just started still compiles its code. Within a round each workload visits all targets before the next
  * workload, and each round starts with another target, so that drift of the machine hits all alike.
  */
 async function measureInTurns(targets: readonly Target[], options: BenchOptions): Promise<Run[]> {
@@ -65,7 +66,7 @@ async function measureInTurns(targets: readonly Target[], options: BenchOptions)
     for (const workload of options.workloads) {
       for (let turn = 0; turn < targets.length; turn++) {
         const target = targets[(turn + round) % targets.length]!;
-        const seconds = round === 0 ? Math.min(options.seconds, 2) : options.seconds;
+        const seconds = round === 0 ? options.warmupSeconds : options.seconds;
         const run = await measure(target, workload, round, options.sizeBytes, seconds);
         say(
           `${label} ${workload.name} ${target.name}: ${run.iops.toFixed(0)} IOPS, mean ${run.meanUs.toFixed(1)} us`,
@@ -81,6 +82,7 @@ async function rssRun(options: BenchOptions, scratch: Scratch): Promise<number> 
   const target = await startTarget("nswap", scratch, options.sizeBytes);
   try {
     await prefill(target.uri, options.sizeBytes);
+    await target.checkFilled();
     const growth = await watchResidentSize(target, options.sizeBytes, options.rssMinutes, say);
     process.stdout.write(`${growthInWords(growth)}\n`);
     mkdirSync(options.outputDirectory, { recursive: true });

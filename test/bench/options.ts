@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly rounds: number;
   /** Length of one fio run. */
   readonly seconds: number;
+  /** Load of each kind on each target before the first round, so that compilers have settled. */
+  readonly warmupSeconds: number;
   readonly sizeBytes: number;
   readonly workloads: readonly Workload[];
   readonly targets: readonly TargetName[];
@@ -22,8 +24,9 @@ export class UsageError extends Error {}
 const MIB = 1024 * 1024;
 
 export const usage = `npm run bench -- [options]
-  --rounds N         rounds over all targets, after one that is thrown away (default 5)
+  --rounds N         rounds over all targets (default 5)
   --seconds S        length of one fio run (default 3)
+  --warmup S         load of each kind on each target before the first round (default 8)
   --quick            one round of one second: shows that everything runs, measures nothing
   --only LIST        workloads, by commas: ${workloads.map((workload) => workload.name).join(", ")}
                      (default ${defaultWorkloadNames().join(", ")})
@@ -46,6 +49,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
   return {
     rounds: quick ? 1 : numberIn("--rounds", values.rounds, 1, 1000, true),
     seconds: quick ? 1 : numberIn("--seconds", values.seconds, 1, 3600, true),
+    warmupSeconds: quick ? 1 : numberIn("--warmup", values.warmup, 1, 3600, true),
     sizeBytes: numberIn("--size", values.size, 64, 65_536, true) * MIB,
     workloads: chosen("--only", values.only, defaultWorkloadNames(), workloads, (workload) => workload.name),
     targets: chosen("--targets", values.targets, targetNames, targetNames, (name) => name),
@@ -62,6 +66,7 @@ function parse(argv: readonly string[]) {
       options: {
         rounds: { type: "string", default: "5" },
         seconds: { type: "string", default: "3" },
+        warmup: { type: "string", default: "8" },
         quick: { type: "boolean" },
         only: { type: "string" },
         targets: { type: "string" },

@@ -13,7 +13,7 @@ const DEPENDABLE_ROUNDS_MIN = 5;
 export interface Report {
   readonly startedAt: string;
   readonly machine: Machine;
-  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "sizeBytes">;
+  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "warmupSeconds" | "sizeBytes">;
   readonly medians: readonly Medians[];
   readonly goals: readonly GoalResult[];
   readonly ratios: readonly Ratio[];
@@ -34,9 +34,17 @@ export function makeReport(
       figureNames.flatMap((figure) => ratioOf(runs, { ...pair, workload, figure }) ?? []),
     ),
   );
-  const { rounds, seconds, sizeBytes } = options;
+  const { rounds, seconds, warmupSeconds, sizeBytes } = options;
   const medians = mediansOf(runs);
-  return { startedAt, machine, options: { rounds, seconds, sizeBytes }, medians, goals, ratios, runs };
+  return {
+    startedAt,
+    machine,
+    options: { rounds, seconds, warmupSeconds, sizeBytes },
+    medians,
+    goals,
+    ratios,
+    runs,
+  };
 }
 
 /** Writes bench.md and bench.json; gives their paths. */
@@ -80,7 +88,7 @@ function preamble({ startedAt, machine, options }: Report): string[] {
       `Node ${machine.node}, ${machine.fio}, ${machine.nbdkit}.`,
     "",
     `fio's nbd engine over a Unix socket, random reads and writes half and half where the name says no more, ` +
-      `${options.rounds} round(s) of ${options.seconds} s after one thrown away, targets taking turns; devices of ` +
+      `${options.rounds} round(s) of ${options.seconds} s after ${options.warmupSeconds} s each to warm up, targets taking turns; devices of ` +
       `${options.sizeBytes / MIB} MiB, written full with random bytes before; every write carries fresh random ` +
       "bytes, so no page is same-filled or compressible.",
     "",

@@ -10,6 +10,9 @@ export type TargetName = (typeof targetNames)[number];
 /** Title of the process that holds the NBD front of the nswap target. */
 export const clientTitle = "nswap client";
 
+const PAGE_BYTES = 4096;
+const FIGURES_MS_MAX = 20_000;
+
 /** What each target is, for the report. */
 export const targetTitles: Record<TargetName, string> = {
   "nbdkit-memory": "nbdkit memory (one hop)",
@@ -24,6 +27,8 @@ export interface Target {
   readonly uri: string;
   /** Every process of the target, by what it is. */
   processes(): { readonly title: string; readonly pid: number }[];
+  /** Throws when the target keeps what was written by a shortcut, and so would be measured without its work. */
+  checkFilled(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,22 +40,27 @@ export async function startTarget(name: TargetName, scratch: Scratch, sizeBytes:
   };
   try {
     const socketPath = scratch.file(`${name}.sock`);
-    const processes = await starters[name](children, socketPath, sizeBytes);
-    return { name, uri: `nbd+unix:///?socket=${socketPath}`, processes, stop };
+    const uri = `nbd+unix:///?socket=${socketPath}`;
+    const started = await starters[name](children, socketPath, sizeBytes);
+    return { name, uri, stop, checkFilled: async () => {}, ...started };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-type Starter = (children: Child[], socketPath: string, sizeBytes: number) => Promise<Target["processes"]>;
+type Starter = (
+  children: Child[],
+  socketPath: string,
+  sizeBytes: number,
+) => Promise<Pick<Target, "processes"> & Partial<Pick<Target, "checkFilled">>>;
 
 const starters: Record<TargetName, Starter> = {
   "nbdkit-memory": async (children, socketPath, sizeBytes) => {
     const memory = new Child("nbdkit", ["-f", "-U", socketPath, "memory", String(sizeBytes)]);
     children.push(memory);
     await untilSocket(memory, socketPath);
-    return () => [{ title: "nbdkit memory", pid: memory.pid }];
+    return { processes: () => [{ title: "nbdkit memory", pid: memory.pid }] };
   },
 
   "nbdkit-two-hops": async (children, socketPath, sizeBytes) => {
@@ -76,10 +86,11 @@ const starters: Record<TargetName, Starter> = {
     ]);
     children.push(front);
     await untilSocket(front, socketPath);
-    return () => [
+    const processes = [
       { title: "nbdkit nbd", pid: front.pid },
       { title: "nbdkit memory", pid: memory.pid },
     ];
+    return { processes: () => processes };
   },
 
   "front-memory": async (children, socketPath, sizeBytes) => {
@@ -90,7 +101,7 @@ const starters: Record<TargetName, Starter> = {
     ]);
     children.push(front);
     await untilSocket(front, socketPath);
-    return () => [{ title: "NBD front", pid: front.pid }];
+    return { processes: () => [{ title: "NBD front", pid: front.pid }] };
   },
 
   nswap: async (children, socketPath, sizeBytes) => {
@@ -100,9 +111,21 @@ const starters: Record<TargetName, Starter> = {
       title: role === "client" ? clientTitle : `nswap ${role} ${name}`,
       pid,
     }));
-    return () => processes;
+    return { processes: () => processes, checkFilled: () => checkEveryPageIsHeld(cluster, sizeBytes) };
   },
 };
+
+/** Every slot means a page on a memory server: none is same-filled, none is missing. */
+async function checkEveryPageIsHeld(cluster: LocalCluster, sizeBytes: number): Promise<void> {
+  const deadlineMs = performance.now() + FIGURES_MS_MAX;
+  for (;;) {
+    // The figures come to the status a little after the fact.
+    const slots = (await cluster.status()).clients[0]?.slots;
+    if (slots?.mapped === sizeBytes / PAGE_BYTES && slots.sameFilled === 0) return;
+    if (performance.now() > deadlineMs)
+      throw new Error(`nswap: not every page is held: ${JSON.stringify(slots)}`);
+  }
+}
 
 async function untilSocket(child: Child, socketPath: string): Promise<void> {
   await child.until(`a socket at ${socketPath}`, () => (existsSync(socketPath) ? true : undefined));

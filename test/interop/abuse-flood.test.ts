@@ -50,6 +50,21 @@ describe.skipIf(isVulnerable)("floods", () => {
     });
   });
 
+  test("six clients that each begin a write of 32 MiB and never send the rest", async () => {
+    await expectBoundedMemory(context.target, 160 * MIB, async () => {
+      const clients = await Promise.all(
+        Array.from({ length: 6 }, () => RawNbd.ready(unixOf(context.target))),
+      );
+      for (const client of clients) {
+        client.sendRequest({ command: nbd.command.write, length: 32 * MIB });
+        await client.writeAll(Buffer.alloc(4096));
+      }
+      await sleep(3_000);
+      await expectServed(unixOf(context.target));
+      for (const client of clients) client.close();
+    });
+  });
+
   test("clients that write without end and never read the answers", async () => {
     await expectBoundedMemory(context.target, 160 * MIB, async () => {
       const clients = await Promise.all(
