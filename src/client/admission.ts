@@ -1,5 +1,6 @@
 import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
+import type { ClientLimits } from "./client-limits.ts";
 import type { FrameTable } from "./frame-table.ts";
 
 /** A connection that asks to be admitted. */
@@ -28,6 +29,7 @@ export interface Admitted {
  */
 export class Admission {
   readonly #frames: FrameTable;
+  readonly #limits: ClientLimits;
   readonly #answerBytesMax: number;
   readonly #active = new Set<Admitted>();
   readonly #line: Admitted[] = [];
@@ -36,8 +38,9 @@ export class Admission {
   #budgetFrames = 0;
   #answerBytes = 0;
 
-  constructor(frames: FrameTable, answerBytesMax: number) {
+  constructor(frames: FrameTable, answerBytesMax: number, bounds: ClientLimits) {
     this.#frames = frames;
+    this.#limits = bounds;
     this.#answerBytesMax = answerBytesMax;
   }
 
@@ -64,7 +67,7 @@ export class Admission {
   /** What the queues of all active connections take, the unfilled ends of their blocks included. */
   #queuedBytes(): number {
     let sum = 0;
-    for (const who of this.#active) sum += who.queuedBytes + 2 * limits.nbdBlockBytes;
+    for (const who of this.#active) sum += who.queuedBytes + 2 * this.#limits.nbdBlockBytes;
     return sum;
   }
 
@@ -72,7 +75,7 @@ export class Admission {
     const load = who.heldFrames + Math.ceil(who.queuedBytes / PAGE_BYTES);
     if (load === 0) return true;
     const others = this.#active.size + (this.#active.has(who) ? 0 : 1);
-    return load + frames <= limits.clientFramesSoft / others;
+    return load + frames <= this.#limits.clientFramesSoft / others;
   }
 
   #waitInLine(who: Admitted): void {

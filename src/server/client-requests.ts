@@ -14,7 +14,6 @@ import {
   putCapacityFrame,
   WireError,
 } from "../../proto/peer/index.ts";
-import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { AckBatch } from "./ack-batch.ts";
@@ -32,6 +31,10 @@ export interface RequestHost {
   readonly answersWelcome: boolean;
   /** False: there is no memory left for the longest answer. */
   readonly answerFits: boolean;
+  /** Bytes of answers queued on one connection before its requests are left unread. */
+  readonly queueBytesSoft: number;
+  /** Frames examined for one connection's LIST in one turn. */
+  readonly listScanFramesMax: number;
 }
 
 /** The requests that come over one connection of a client, and their answers. */
@@ -44,11 +47,12 @@ export class ClientRequests {
   readonly #listEntriesMax: number;
   readonly #frames = new Int32Array(PAGES_PER_FRAME_MAX);
   readonly #meta = newPageMeta();
-  #scanBudget: number = limits.listScanFramesMax;
+  #scanBudget: number;
 
   /** For the client with index `owner`, which takes `pagesPerFrame` entries in a frame. */
   constructor(host: RequestHost, out: OutQueue, owner: number, pagesPerFrame: number) {
     this.#host = host;
+    this.#scanBudget = host.listScanFramesMax;
     this.#out = out;
     this.#owner = owner;
     this.#intake = new PageIntake(host.store, owner);
@@ -59,7 +63,7 @@ export class ClientRequests {
   admits(reader: FrameReader): boolean {
     if (reader.type === FrameType.INVALIDATE) return true;
     const queued = this.#out.queuedBytes;
-    return queued === 0 || (queued <= limits.dataQueueBytesSoft && this.#host.answersWelcome);
+    return queued === 0 || (queued <= this.#host.queueBytesSoft && this.#host.answersWelcome);
   }
 
   /** A PUTPAGE begins. */
@@ -95,7 +99,7 @@ export class ClientRequests {
 
   /** End of the turn: what was batched up is encoded. */
   flush(): void {
-    this.#scanBudget = limits.listScanFramesMax;
+    this.#scanBudget = this.#host.listScanFramesMax;
     this.#acks.writeTo(this.#out, this.#host.capacity);
   }
 
