@@ -2,6 +2,8 @@ import {
   type Capacity,
   HEADER_BYTES,
   type Hello,
+  highWord,
+  lowWord,
   META_BYTES,
   PAGES_PER_FRAME_MAX,
   PeerError,
@@ -190,7 +192,7 @@ export class MemoryServerCore {
     };
   }
 
-  /** Shows every page held: whose, and the frame that `readFrame` takes; for tests and simulation. */
+  /** Shows every page held: whose, and its frame; for tests and simulation. */
   visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void {
     const meta = newPageMeta();
     for (const { identity, index } of this.#clients.known) {
@@ -202,7 +204,13 @@ export class MemoryServerCore {
     }
   }
 
-  /** Copies the page in a frame that `visitPages` showed to `at` of `into`; for tests and simulation. */
+  /** The frame that holds a client's page, or -1; for tests and simulation. */
+  frameOf(identity: string, pageId: number): number {
+    const client = this.#clients.find(identity);
+    return client === undefined ? -1 : this.#store.find(client.index, lowWord(pageId), highWord(pageId));
+  }
+
+  /** Copies the page in a frame that `visitPages` or `frameOf` gave to `at` of `into`; for tests, simulation. */
   readFrame(frame: number, into: Uint8Array, at: number): void {
     this.#store.read(frame, into, at);
   }
