@@ -21,7 +21,7 @@ export function checkHeld(user: SimUser, slot: number, servers: readonly SimServ
     if (place === Place.LOST) return;
     page.fill(0);
     if (place === Place.SAME_FILLED) fillPage(core.slots.wordLow(slot), core.slots.wordHigh(slot));
-    const wrong = user.model.checkRead(slot, 0, PAGE_BYTES, page, 0, undefined, false);
+    const wrong = user.model.checkHeld(slot, page);
     if (wrong !== undefined) fail(`the map has no page for it: ${wrong}`);
     return;
   }
@@ -32,7 +32,7 @@ export function checkHeld(user: SimUser, slot: number, servers: readonly SimServ
   const frame = server.core.frameOf(identity, pageId);
   if (frame < 0) fail(`"${server.address}" does not hold its page ${pageId}`);
   server.core.readFrame(frame, page, 0);
-  const wrong = user.model.checkRead(slot, 0, PAGE_BYTES, page, 0, undefined, false);
+  const wrong = user.model.checkHeld(slot, page);
   if (wrong !== undefined) fail(`"${server.address}" holds wrong bytes as page ${pageId}: ${wrong}`);
 }
 
@@ -54,6 +54,14 @@ export function checkServer(server: SimServer): void {
     );
   }
   server.core.check();
+}
+
+/** True if no connection has anything to send. */
+export function nothingQueued(clients: readonly SimClient[], servers: readonly SimServer[]): boolean {
+  return (
+    servers.every((server) => server.pool.taken === 0) &&
+    clients.every((client) => client.peerPool.taken === 0 && client.nbdPool.taken === 0)
+  );
 }
 
 /** When all is answered and quiet, nothing is left over. */

@@ -10,7 +10,7 @@ export interface Operation {
   readonly flags: number;
   readonly offset: number;
   readonly length: number;
-  /** READ and BLOCK_STATUS: when it began, by the model's count. */
+  /** When it began, by the model's count. */
   readonly begun: number;
   readonly writes: SlotWrite[];
   readonly sentAtMs: number;

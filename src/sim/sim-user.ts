@@ -83,7 +83,7 @@ export class SimUser implements NbdPeerPort {
       throw new Violation(nowMs, `${this.client.host} ended a connection whose client did nothing wrong`);
     }
     for (const operation of peer.outstanding.values()) {
-      if (operation.begun > 0) this.model.endRead(operation.begun);
+      this.model.endRead(operation.begun);
     }
     this.process.after(this.#prng.below(500), () => this.connect());
   }
@@ -142,7 +142,7 @@ export class SimUser implements NbdPeerPort {
       case "status":
         return this.#status(peer, this.#bytes());
       case "flush":
-        this.#send(peer, Command.FLUSH, 0, { offset: 0, length: 0 }, 0, []);
+        this.#send(peer, Command.FLUSH, 0, { offset: 0, length: 0 }, []);
     }
   }
 
@@ -208,7 +208,7 @@ export class SimUser implements NbdPeerPort {
     const prng = this.#prng;
     const lateBytes = late ? prng.below(range.length) : 0;
     const lateMs = late ? prng.below(prng.chance(0.2) ? 20_000 : 500) : 0;
-    this.#send(peer, Command.WRITE, 0, range, 0, writes, { payload, lateBytes, lateMs });
+    this.#send(peer, Command.WRITE, 0, range, writes, { payload, lateBytes, lateMs });
     if (late && prng.chance(0.3))
       this.process.after(prng.below(lateMs + 1), () => peer.hangUp(prng.chance(0.5)));
   }
@@ -221,15 +221,15 @@ export class SimUser implements NbdPeerPort {
       writes.push(this.model.beginWrite(slot, from, to, "zero", this.#cookie + 1));
     });
     const flags = command === Command.WRITE_ZEROES && this.#prng.chance(0.3) ? NO_HOLE : 0;
-    this.#send(peer, command, flags, range, 0, writes);
+    this.#send(peer, command, flags, range, writes);
   }
 
   read(peer: NbdPeer, range: { offset: number; length: number }): void {
-    this.#send(peer, Command.READ, 0, range, this.model.beginRead(), []);
+    this.#send(peer, Command.READ, 0, range, []);
   }
 
   #status(peer: NbdPeer, range: { offset: number; length: number }): void {
-    if (peer.structured) this.#send(peer, Command.BLOCK_STATUS, 0, range, this.model.beginRead(), []);
+    if (peer.structured) this.#send(peer, Command.BLOCK_STATUS, 0, range, []);
   }
 
   #send(
@@ -237,7 +237,6 @@ export class SimUser implements NbdPeerPort {
     command: number,
     flags: number,
     range: { offset: number; length: number },
-    begun: number,
     writes: SlotWrite[],
     data?: { payload: Uint8Array; lateBytes: number; lateMs: number },
   ): void {
@@ -247,6 +246,8 @@ export class SimUser implements NbdPeerPort {
     this.#trace.event(
       `${this.client.host} #${this.#cookie} ${COMMAND_NAMES[command]} ${range.offset / PAGE_BYTES}+${range.length}`,
     );
+    // Writes too: one of a part of a page reads the rest of it.
+    const begun = this.model.beginRead();
     const operation = { command, flags, ...range, begun, writes, sentAtMs };
     peer.send(this.#cookie, operation, data?.payload, data?.lateBytes ?? 0, data?.lateMs ?? 0);
   }
@@ -259,7 +260,7 @@ export class SimUser implements NbdPeerPort {
     if (answer.error !== 0) this.#failed(operation, answer);
     else if (operation.command === Command.READ) this.#checkRead(operation, answer);
     else if (operation.command === Command.BLOCK_STATUS) this.#checkStatus(operation, answer);
-    if (operation.begun > 0) this.model.endRead(operation.begun);
+    this.model.endRead(operation.begun);
     if (answer.error !== 0) return;
     for (const write of operation.writes) this.model.acknowledge(write);
     for (const write of operation.writes) this.#onHeld(this, write.slot);
@@ -281,8 +282,8 @@ export class SimUser implements NbdPeerPort {
       });
       this.lostReads += 1;
     } else {
-      for (const { slot, from, to, begun } of operation.writes) {
-        excused ||= to - from < PAGE_BYTES && this.model.mayBeLost(slot, begun);
+      for (const { slot, from, to } of operation.writes) {
+        excused ||= to - from < PAGE_BYTES && this.model.mayBeLost(slot, operation.begun);
       }
     }
     if (!excused)

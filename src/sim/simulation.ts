@@ -2,7 +2,7 @@ import type { Prover } from "../../proto/peer/index.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
 import { clientLimits } from "../client/client-limits.ts";
-import { checkHeld, checkQuiet, checkServer } from "./checkers.ts";
+import { checkHeld, checkQuiet, checkServer, nothingQueued } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Faults, type Victims } from "./faults.ts";
 import { Network } from "./network.ts";
@@ -20,6 +20,8 @@ const ANSWERED_MS = 90_000;
 const READ_MS = 60_000;
 /** and what dead connections held is given back by then. */
 const QUIET_MS = 75_000;
+/** Some moment within this time finds nobody sending anything. */
+const PAUSE_MS = 3_000;
 const BLOCK_BYTES = 16_384;
 
 /** Defects planted by tests, to see that the checkers find them. */
@@ -215,6 +217,8 @@ export class Simulation implements Victims {
     this.#settle("final reads", READ_MS);
     this.#trace.event("quiet");
     this.#runUntil(this.#queue.nowMs + QUIET_MS, () => false);
+    // Between two signs of life.
+    this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.servers()));
     checkQuiet(this.clients, this.servers());
     for (const user of this.#users) {
       for (let slot = 0; slot < this.options.slots; slot += 1) checkHeld(user, slot, this.servers());

@@ -13,6 +13,8 @@ export interface SlotWrite {
   ended: number;
   /** It has happened: acknowledged, or seen. Else it may have, or may yet until `ended`. */
   definite: boolean;
+  /** It is held by whoever is to hold it. */
+  acknowledged: boolean;
 }
 
 /** Bytes [from, to) of a slot, to which the same writes were made. */
@@ -39,7 +41,7 @@ export class DeviceModel {
     for (let slot = 0; slot < slots; slot += 1) {
       const first: SlotWrite = {
         ...{ number: 0, kind: "zero", slot, from: 0, to: PAGE_BYTES },
-        ...{ begun: -1, ended: 0, definite: true },
+        ...{ begun: -1, ended: 0, definite: true, acknowledged: true },
       };
       this.#parts.push([{ from: 0, to: PAGE_BYTES, writes: [first] }]);
     }
@@ -56,7 +58,7 @@ export class DeviceModel {
   beginWrite(slot: number, from: number, to: number, kind: ContentKind, number: number): SlotWrite {
     const write: SlotWrite = {
       ...{ number, kind, slot, from, to },
-      ...{ begun: this.#next(), ended: Number.POSITIVE_INFINITY, definite: false },
+      ...{ begun: this.#next(), ended: Number.POSITIVE_INFINITY, definite: false, acknowledged: false },
     };
     this.#split(slot, from);
     this.#split(slot, to);
@@ -78,6 +80,7 @@ export class DeviceModel {
   acknowledge(write: SlotWrite): void {
     write.ended = Math.min(write.ended, this.#next());
     write.definite = true;
+    write.acknowledged = true;
     this.#prune(write.slot);
   }
 
@@ -86,18 +89,18 @@ export class DeviceModel {
     write.ended = Math.min(write.ended, this.#next());
   }
 
-  /** Forgets writes that no read can return any more, and joins parts that are alike. */
+  /** Forgets writes that nothing can return any more, and joins neighbours that are alike. */
   #prune(slot: number): void {
     const horizon = Math.min(this.#oldestRead, this.#point + 1);
-    const parts = this.#parts[slot]!;
-    for (const part of parts) {
-      if (part.writes.length > 1)
-        part.writes = part.writes.filter((w) => !overwritten(w, part.writes, horizon));
+    const joined: Part[] = [];
+    for (const part of this.#parts[slot]!) {
+      part.writes = possibleAt(part.writes, horizon, "acknowledged");
+      const last = joined[joined.length - 1];
+      if (last !== undefined && alike(last.writes, part.writes)) {
+        joined[joined.length - 1] = { from: last.from, to: part.to, writes: last.writes };
+      } else joined.push(part);
     }
-    const only = parts[0]!.writes[0]!;
-    const alike =
-      parts.length > 1 && parts.every((part) => part.writes.length === 1 && part.writes[0] === only);
-    if (alike) this.#parts[slot] = [{ from: 0, to: PAGE_BYTES, writes: [only] }];
+    this.#parts[slot] = joined;
   }
 
   // Reads
@@ -118,7 +121,7 @@ export class DeviceModel {
   }
 
   /**
-   * Bytes [from, to) of the slot, at `at` of `bytes`, came for a read begun at `begun` (default: now). Returns what
+   * Bytes [from, to) of the slot, at `at` of `bytes`, came for a read begun at `begun`. Returns what
    * is wrong with them, or undefined.
    */
   checkRead(
@@ -127,14 +130,32 @@ export class DeviceModel {
     to: number,
     bytes: Uint8Array,
     at: number,
-    begun: number = this.#point + 1,
+    begun: number,
     learn = true,
+  ): string | undefined {
+    return this.#check(slot, from, to, bytes, at, begun, learn, "definite");
+  }
+
+  /** Says what is wrong if this page is all that is kept of the slot now, whatever is still under way. */
+  checkHeld(slot: number, page: Uint8Array): string | undefined {
+    return this.#check(slot, 0, PAGE_BYTES, page, 0, this.#point + 1, false, "acknowledged");
+  }
+
+  #check(
+    slot: number,
+    from: number,
+    to: number,
+    bytes: Uint8Array,
+    at: number,
+    begun: number,
+    learn: boolean,
+    by: "definite" | "acknowledged",
   ): string | undefined {
     for (const part of this.#parts[slot]!) {
       const first = Math.max(from, part.from);
       const end = Math.min(to, part.to);
       if (first >= end) continue;
-      const possible = part.writes.filter((w) => !overwritten(w, part.writes, begun));
+      const possible = possibleAt(part.writes, begun, by);
       const offset = at + first - from;
       const same = possible.filter((w) => isContent(w.kind, w.number, slot, first, end, bytes, offset));
       if (same.length === 0) {
@@ -156,9 +177,7 @@ export class DeviceModel {
   mayBeZero(slot: number, from: number, to: number, begun: number): boolean {
     return this.#parts[slot]!.every(
       (part) =>
-        part.to <= from ||
-        part.from >= to ||
-        part.writes.some((w) => w.kind === "zero" && !overwritten(w, part.writes, begun)),
+        part.to <= from || part.from >= to || possibleAt(part.writes, begun).some((w) => w.kind === "zero"),
     );
   }
 
@@ -186,8 +205,22 @@ export class DeviceModel {
   }
 }
 
-function overwritten(write: SlotWrite, all: readonly SlotWrite[], begun: number): boolean {
-  return all.some((other) => other.definite && other.begun > write.ended && other.ended < begun);
+const alike = (a: readonly SlotWrite[], b: readonly SlotWrite[]): boolean =>
+  a.length === b.length && a.every((write, i) => write === b[i]);
+
+/** The writes that a read begun at `begun` may return; going by those that happened, or were acknowledged. */
+function possibleAt(
+  writes: readonly SlotWrite[],
+  begun: number,
+  by: "definite" | "acknowledged" = "definite",
+): SlotWrite[] {
+  if (writes.length === 1) return writes as SlotWrite[];
+  // A write that was over before the last one began that was over itself before the read, is overwritten.
+  let lastBegun = Number.NEGATIVE_INFINITY;
+  for (const write of writes) {
+    if (write[by] && write.ended < begun && write.begun > lastBegun) lastBegun = write.begun;
+  }
+  return writes.filter((write) => write.ended >= lastBegun);
 }
 
 function describeWrite(write: SlotWrite): string {

@@ -8,6 +8,7 @@ let bad = 0;
 let lost = 0;
 for (let seed = Number(first); seed < Number(first) + Number(count); seed += 1) {
   const t = performance.now();
+  if (process.env["V"]) console.log(`seed ${seed}`);
   const result = runSeed(seed, {}, {}, trace === "--trace" ? (line) => console.log(line) : undefined);
   simulated += result.simulatedMs;
   requests += result.answers;
