@@ -29,6 +29,11 @@ export interface FrameHandler {
     end: number,
     position: number,
   ): void;
+  /**
+   * Optional, for PUTPAGE: `count` whole pages, of the entries from `index` on, lie side by side from `start` of `bytes` on, so
+   * that they can be taken with one copy. Without it they come to `page` one by one.
+   */
+  pages?(reader: FrameReader, index: number, count: number, bytes: Uint8Array, start: number): void;
   /** The whole frame has come. */
   end(reader: FrameReader): void;
 }
@@ -236,6 +241,14 @@ export class FrameReader {
   #passPages(bytes: Uint8Array, from: number, end: number): number {
     let at = from;
     while (at < end && this.#stage === Stage.Pages) {
+      const whole = this.#wholePages(end - at);
+      if (whole > 0) {
+        this.#handler.pages!(this, this.#pageIndex, whole, bytes, at);
+        at += whole * PAGE_BYTES;
+        this.#pageIndex += whole - 1;
+        this.#nextPage();
+        continue;
+      }
       const take = Math.min(PAGE_BYTES - this.#pagePosition, end - at);
       this.#handler.page(this, this.#pageIndex, bytes, at, at + take, this.#pagePosition);
       at += take;
@@ -243,6 +256,12 @@ export class FrameReader {
       if (this.#pagePosition === PAGE_BYTES) this.#nextPage();
     }
     return at;
+  }
+
+  /** Pages that lie whole in the next `available` bytes, where every entry has one. */
+  #wholePages(available: number): number {
+    if (this.#pagePosition !== 0 || this.#handler.pages === undefined || this.#shape!.rest !== "all") return 0;
+    return Math.min(Math.floor(available / PAGE_BYTES), this.count - this.#pageIndex);
   }
 
   #frameComplete(): void {

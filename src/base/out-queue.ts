@@ -46,6 +46,12 @@ export class OutQueue implements ByteSink {
     return this.#last.block.view;
   }
 
+  /** Bytes that the block at hand has left: what may be reserved without another one. */
+  get room(): number {
+    const last = this.#last;
+    return last === undefined ? 0 : last.block.start + last.block.size - last.filled;
+  }
+
   reserve(length: number): number {
     // Nothing is nothing: it takes no block and wakes nobody.
     if (length === 0) return this.#last?.filled ?? 0;

@@ -1,5 +1,6 @@
 import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
+import type { ClientLimits } from "./client-limits.ts";
 
 /** A connection that asks to be admitted. */
 export interface Admitted {
@@ -30,6 +31,7 @@ export interface Admitted {
  */
 export class Admission {
   readonly #framesMax: number;
+  readonly #limits: ClientLimits;
   readonly #answerBytesMax: number;
   readonly #active = new Set<Admitted>();
   readonly #line: Admitted[] = [];
@@ -40,8 +42,9 @@ export class Admission {
   #budgetFrames = 0;
   #answerBytes = 0;
 
-  constructor(frames: { readonly count: number }, answerBytesMax: number) {
+  constructor(frames: { readonly count: number }, answerBytesMax: number, bounds: ClientLimits) {
     this.#framesMax = frames.count;
+    this.#limits = bounds;
     this.#answerBytesMax = answerBytesMax;
   }
 
@@ -72,7 +75,7 @@ export class Admission {
   /** What the queues of all active connections take, the unfilled ends of their blocks included. */
   #queuedBytes(): number {
     let sum = 0;
-    for (const who of this.#active) sum += who.queuedBytes + 2 * limits.nbdBlockBytes;
+    for (const who of this.#active) sum += who.queuedBytes + 2 * this.#limits.nbdBlockBytes;
     return sum;
   }
 
@@ -80,7 +83,7 @@ export class Admission {
     const load = who.heldFrames + Math.ceil(who.queuedBytes / PAGE_BYTES);
     if (load === 0) return true;
     const others = this.#active.size + (this.#active.has(who) ? 0 : 1);
-    return load + frames <= limits.clientFramesSoft / others;
+    return load + frames <= this.#limits.clientFramesSoft / others;
   }
 
   #waitInLine(who: Admitted): void {

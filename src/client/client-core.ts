@@ -7,6 +7,7 @@ import type { Prng } from "../base/prng.ts";
 import type { Holder } from "../placement/holder.ts";
 import { IpTable } from "../placement/ip-table.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
+import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
@@ -26,8 +27,10 @@ export interface ClientCorePort {
 export interface ClientCoreOptions {
   arena: Arena;
   slots: number;
-  /** Page frames; default limits.clientFrames. */
+  /** Page frames; default: as limits say. */
   frames?: number;
+  /** Default: those of production. */
+  limits?: ClientLimits;
   prng: Prng;
   /** Who we are, with a fresh nonce each time. */
   own: () => Hello;
@@ -57,6 +60,7 @@ export class ClientCore implements LinkPort {
   readonly counters = new ClientCounters();
   readonly #arena: Arena;
   readonly #options: ClientCoreOptions;
+  readonly #limits: ClientLimits;
   readonly #pending: PendingWrites;
   readonly #partial: PartialWrites;
   readonly #toPlace: FrameQueue;
@@ -70,8 +74,9 @@ export class ClientCore implements LinkPort {
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
+    this.#limits = options.limits ?? clientLimits;
     this.#arena = options.arena;
-    this.frames = new FrameTable(options.arena, options.frames ?? limits.clientFrames);
+    this.frames = new FrameTable(options.arena, options.frames ?? this.#limits.clientFrames);
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
     this.#pending = new PendingWrites(this.frames);
@@ -236,7 +241,11 @@ export class ClientCore implements LinkPort {
       if (queue.length === 0) return;
       const holder = this.table.choose();
       const link = holder === undefined ? undefined : this.#links[holder.index];
-      if (holder === undefined || link === undefined || link.out.queuedBytes > limits.peerQueueBytesSoft)
+      if (
+        holder === undefined ||
+        link === undefined ||
+        link.out.queuedBytes > this.#limits.peerQueueBytesSoft
+      )
         return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {

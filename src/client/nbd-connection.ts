@@ -64,7 +64,7 @@ export class NbdConnection implements NbdHandler, Admitted {
       handler: this,
       output: out,
       limits: {
-        requestsInFlightMax: limits.nbdRequestsInFlightMax,
+        requestsInFlightMax: front.limits.nbdRequestsInFlightMax,
         extentsMax: limits.blockStatusExtentsMax,
       },
     });
@@ -268,7 +268,7 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   /** Zeroes some of the request's slots; a long range takes several turns, so that others are not held up. */
   zeroSome(request: ClientRequest): void {
-    const end = Math.min(request.endSlot, request.nextSlot + limits.zeroSlotsPerTurn);
+    const end = Math.min(request.endSlot, request.nextSlot + this.#front.limits.zeroSlotsPerTurn);
     const hole = request.nbd === undefined || !request.nbd.noHole;
     for (; request.nextSlot < end; request.nextSlot += 1) {
       request.remaining += 1;
@@ -283,7 +283,8 @@ export class NbdConnection implements NbdHandler, Admitted {
     extents.reset(nbd.length);
     const end = nbd.offset + nbd.length;
     let at = nbd.offset;
-    for (let looked = 0; at < end && looked < limits.blockStatusSlotsMax; looked += 1) {
+    const slotsMax = this.#front.limits.blockStatusSlotsMax;
+    for (let looked = 0; at < end && looked < slotsMax; looked += 1) {
       const slot = Math.floor(at / PAGE_BYTES);
       const to = Math.min(end, (slot + 1) * PAGE_BYTES);
       const zero = this.#core.isZero(slot) ? NbdAllocation.ZERO : 0;

@@ -5,6 +5,7 @@ import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Admission } from "./admission.ts";
 import type { ClientCore } from "./client-core.ts";
+import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import type { ClientRequest } from "./client-request.ts";
 import { NbdConnection, type NbdConnectionPort } from "./nbd-connection.ts";
 
@@ -15,6 +16,8 @@ export interface NbdFrontOptions {
   sizeBytes: number;
   /** Bytes that answers to all connections may queue. */
   answerBytesMax: number;
+  /** Default: those of production. */
+  limits?: ClientLimits;
   /** Sees to it that `flush` is called at the end of the turn. */
   wake: () => void;
   notice: (text: string) => void;
@@ -25,6 +28,7 @@ export class NbdFront {
   readonly arena: Arena;
   readonly core: ClientCore;
   readonly admission: Admission;
+  readonly limits: ClientLimits;
   readonly extents = new NbdExtents(limits.blockStatusExtentsMax);
   readonly wake: () => void;
   requestsInFlight = 0;
@@ -39,8 +43,11 @@ export class NbdFront {
     this.core = options.core;
     this.wake = options.wake;
     this.#notice = options.notice;
-    this.admission = new Admission(options.core.frames, options.answerBytesMax);
-    this.#exports = new NbdExportTable([describeExport(options.exportName, options.sizeBytes)]);
+    this.limits = options.limits ?? clientLimits;
+    this.admission = new Admission(options.core.frames, options.answerBytesMax, this.limits);
+    this.#exports = new NbdExportTable([
+      describeExport(options.exportName, options.sizeBytes, this.limits.nbdRequestBytesMax),
+    ]);
   }
 
   get connections(): number {
@@ -108,7 +115,7 @@ export class NbdFront {
   }
 }
 
-function describeExport(name: string, sizeBytes: number): NbdExport {
+function describeExport(name: string, sizeBytes: number, requestBytesMax: number): NbdExport {
   return {
     name,
     description: "swap on the memory of other machines",
@@ -122,6 +129,6 @@ function describeExport(name: string, sizeBytes: number): NbdExport {
     canCache: true,
     // All connections share one core: what one was answered, the others see.
     canMultiConn: true,
-    blockSize: { minimum: 1, preferred: PAGE_BYTES, maximum: limits.nbdRequestBytesMax },
+    blockSize: { minimum: 1, preferred: PAGE_BYTES, maximum: requestBytesMax },
   };
 }

@@ -14,7 +14,6 @@ import {
   putCapacityFrame,
   WireError,
 } from "../../proto/peer/index.ts";
-import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { AckBatch } from "./ack-batch.ts";
@@ -32,6 +31,10 @@ export interface RequestHost {
   readonly answersWelcome: boolean;
   /** False: there is no memory left for the longest answer. */
   readonly answerFits: boolean;
+  /** Bytes of answers queued on one connection before its requests are left unread. */
+  readonly queueBytesSoft: number;
+  /** Frames examined for one connection's LIST in one turn. */
+  readonly listScanFramesMax: number;
 }
 
 /** The requests that come over one connection of a client, and their answers. */
@@ -44,11 +47,12 @@ export class ClientRequests {
   readonly #listEntriesMax: number;
   readonly #frames = new Int32Array(PAGES_PER_FRAME_MAX);
   readonly #meta = newPageMeta();
-  #scanBudget: number = limits.listScanFramesMax;
+  #scanBudget: number;
 
   /** For the client with index `owner`, which takes `pagesPerFrame` entries in a frame. */
   constructor(host: RequestHost, out: OutQueue, owner: number, pagesPerFrame: number) {
     this.#host = host;
+    this.#scanBudget = host.listScanFramesMax;
     this.#out = out;
     this.#owner = owner;
     this.#intake = new PageIntake(host.store, owner);
@@ -59,7 +63,7 @@ export class ClientRequests {
   admits(reader: FrameReader): boolean {
     if (reader.type === FrameType.INVALIDATE) return true;
     const queued = this.#out.queuedBytes;
-    return queued === 0 || (queued <= limits.dataQueueBytesSoft && this.#host.answersWelcome);
+    return queued === 0 || (queued <= this.#host.queueBytesSoft && this.#host.answersWelcome);
   }
 
   /** A PUTPAGE begins. */
@@ -70,6 +74,11 @@ export class ClientRequests {
   /** Bytes of a PUTPAGE's pages, as FrameHandler.page has them. */
   page(body: DataView, index: number, bytes: Uint8Array, start: number, end: number, position: number): void {
     this.#intake.take(body, index, bytes, start, end, position);
+  }
+
+  /** Whole pages of a PUTPAGE, as FrameHandler.pages has them. */
+  pages(body: DataView, index: number, count: number, bytes: Uint8Array, start: number): void {
+    this.#intake.takeWhole(body, index, count, bytes, start);
   }
 
   /** The request is there whole: does it. True if `flush` is wanted at the end of the turn. */
@@ -95,7 +104,7 @@ export class ClientRequests {
 
   /** End of the turn: what was batched up is encoded. */
   flush(): void {
-    this.#scanBudget = limits.listScanFramesMax;
+    this.#scanBudget = this.#host.listScanFramesMax;
     this.#acks.writeTo(this.#out, this.#host.capacity);
   }
 
@@ -151,16 +160,37 @@ export class ClientRequests {
       meta.checksum = 0;
       writeMeta(out.view, at, meta, PageStatus.MISSING);
     }
-    for (let i = 0; i < count; i += 1) {
-      if (this.#frames[i]! < 0) continue;
-      const to = out.reserve(PAGE_BYTES);
-      store.read(this.#frames[i]!, out.bytes, to);
+    this.#appendPages(count);
+  }
+
+  /** Appends the bytes of the first `count` of `#frames`, those that are; neighbours in memory with one copy. */
+  #appendPages(count: number): void {
+    const { store } = this.#host;
+    const out = this.#out;
+    for (let i = 0; i < count; ) {
+      const first = this.#frames[i]!;
+      if (first < 0) {
+        i += 1;
+        continue;
+      }
+      const most = Math.min(
+        count - i,
+        store.neighbours(first),
+        Math.max(1, Math.floor(out.room / PAGE_BYTES)),
+      );
+      let run = 1;
+      while (run < most && this.#frames[i + run] === first + run) run += 1;
+      const to = out.reserve(run * PAGE_BYTES);
+      store.read(first, run, out.bytes, to);
+      i += run;
     }
   }
 
   #invalidate(reader: FrameReader): void {
     const { store, counters } = this.#host;
-    for (let i = 0; i < reader.count; i += 1) {
+    // Backwards: the free list gives the last first, so pages that were neighbours leave frames that are taken again
+    // in rising order, and the next batch can be copied in one piece.
+    for (let i = reader.count - 1; i >= 0; i -= 1) {
       const frame = this.#find(reader.body, i);
       if (frame >= 0) {
         store.drop(frame);

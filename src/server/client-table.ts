@@ -50,6 +50,11 @@ export class ClientTable {
     return this.#known.values();
   }
 
+  /** The client of this identity, if it is present or away. */
+  find(identity: string): ClientRecord | undefined {
+    return this.#known.get(identity);
+  }
+
   get knownCount(): number {
     return this.#known.size;
   }

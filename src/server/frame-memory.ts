@@ -30,16 +30,21 @@ export class FrameMemory {
     return true;
   }
 
-  /** Copies bytes [start, end) to `position` of a frame. */
+  /** Copies bytes [start, end) to `position` of a frame, and on into its neighbours. */
   write(frame: number, position: number, bytes: Uint8Array, start: number, end: number): void {
     const chunk = this.#chunks[Math.floor(frame / this.#chunkFrames)]!;
     chunk.set(bytes.subarray(start, end), (frame % this.#chunkFrames) * PAGE_BYTES + position);
   }
 
-  /** Copies a frame to `at` of `into`. */
-  read(frame: number, into: Uint8Array, at: number): void {
+  /** Frames from this one on, itself included, that lie side by side in memory. */
+  neighbours(frame: number): number {
+    return this.#chunkFrames - (frame % this.#chunkFrames);
+  }
+
+  /** Copies `count` neighbouring frames to `at` of `into`. */
+  read(frame: number, count: number, into: Uint8Array, at: number): void {
     const chunk = this.#chunks[Math.floor(frame / this.#chunkFrames)]!;
     const from = (frame % this.#chunkFrames) * PAGE_BYTES;
-    into.set(chunk.subarray(from, from + PAGE_BYTES), at);
+    into.set(chunk.subarray(from, from + count * PAGE_BYTES), at);
   }
 }

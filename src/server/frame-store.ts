@@ -118,6 +118,14 @@ export class FrameStore {
     this.#memory.write(frame, position, bytes, start, end);
   }
 
+  /** Copies the `count` whole pages at `start` of `bytes` into neighbouring frames that were taken. */
+  writeWhole(frame: number, count: number, bytes: Uint8Array, start: number): void {
+    for (let i = 0; i < count; i += 1) {
+      invariant(this.#columns.owner[frame + i] === NONE, "bytes go into taken frames only");
+    }
+    this.#memory.write(frame, 0, bytes, start, start + count * PAGE_BYTES);
+  }
+
   /** A frame that was taken is not needed after all. */
   giveBack(frame: number): void {
     invariant(this.#taken > 0, "a frame given back was taken");
@@ -146,10 +154,17 @@ export class FrameStore {
     this.#memory.write(frame, 0, bytes, start, start + PAGE_BYTES);
   }
 
-  /** Copies a held page to `at` of `into`. */
-  read(frame: number, into: Uint8Array, at: number): void {
-    invariant(this.#columns.owner[frame] !== NONE, "a page that is read is held");
-    this.#memory.read(frame, into, at);
+  /** Frames from this one on that lie side by side in memory. */
+  neighbours(frame: number): number {
+    return this.#memory.neighbours(frame);
+  }
+
+  /** Copies the held pages of `count` neighbouring frames to `at` of `into`. */
+  read(frame: number, count: number, into: Uint8Array, at: number): void {
+    for (let i = 0; i < count; i += 1) {
+      invariant(this.#columns.owner[frame + i] !== NONE, "a page that is read is held");
+    }
+    this.#memory.read(frame, count, into, at);
   }
 
   /** Fills `into` with what goes with the page; false if the frame holds none of `owner`. */

@@ -2,6 +2,8 @@ import {
   type Capacity,
   HEADER_BYTES,
   type Hello,
+  highWord,
+  lowWord,
   META_BYTES,
   PAGES_PER_FRAME_MAX,
   PeerError,
@@ -16,6 +18,7 @@ import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { type ClientRecord, ClientTable } from "./client-table.ts";
 import { FrameStore } from "./frame-store.ts";
+import { newPageMeta } from "./page-meta.ts";
 import { type ConnectionHost, ServerConnection } from "./server-connection.ts";
 import { newServerCounters, type ServerCounters } from "./server-counters.ts";
 
@@ -41,6 +44,10 @@ export interface MemoryServerOptions {
   /** Pages of gone clients freed in one tick. */
   reapFramesPerTick?: number;
   storeChunkBytes?: number;
+  /** Bytes of answers queued on one connection before its requests are left unread. */
+  queueBytesSoft?: number;
+  /** Frames examined for one connection's LIST in one turn. */
+  listScanFramesMax?: number;
 }
 
 /** What one client has here. */
@@ -105,6 +112,8 @@ export class MemoryServerCore {
       store: this.#store,
       counters: this.#counters,
       prover: this.#options.prover,
+      queueBytesSoft: this.#options.queueBytesSoft ?? limits.dataQueueBytesSoft,
+      listScanFramesMax: this.#options.listScanFramesMax ?? limits.listScanFramesMax,
       get capacity() {
         return core.capacity;
       },
@@ -181,6 +190,29 @@ export class MemoryServerCore {
       clientsLeaving: this.#clients.leavingCount,
       counters: { ...this.#counters },
     };
+  }
+
+  /** Shows every page held: whose, and its frame; for tests and simulation. */
+  visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void {
+    const meta = newPageMeta();
+    for (const { identity, index } of this.#clients.known) {
+      for (let frame = 0; frame < this.#store.scanEnd; frame += 1) {
+        if (!this.#store.describe(frame, index, meta)) continue;
+        const pageId = meta.idHigh * 2 ** 32 + meta.idLow;
+        visit(identity, pageId, meta.slotHigh * 2 ** 32 + meta.slotLow, frame);
+      }
+    }
+  }
+
+  /** The frame that holds a client's page, or -1; for tests and simulation. */
+  frameOf(identity: string, pageId: number): number {
+    const client = this.#clients.find(identity);
+    return client === undefined ? -1 : this.#store.find(client.index, lowWord(pageId), highWord(pageId));
+  }
+
+  /** Copies the page in a frame that `visitPages` or `frameOf` gave to `at` of `into`; for tests, simulation. */
+  readFrame(frame: number, into: Uint8Array, at: number): void {
+    this.#store.read(frame, 1, into, at);
   }
 
   /** Asserts that the books balance; for tests and simulation, since it walks everything. */

@@ -59,6 +59,48 @@ export class PageIntake {
     if (position + (end - start) === PAGE_BYTES) this.#endPage();
   }
 
+  /**
+   * `count` whole pages, those of the entries from `index` on, lie at `start` of `bytes`. Those whose frames are
+   * neighbours are copied together.
+   */
+  takeWhole(body: DataView, index: number, count: number, bytes: Uint8Array, start: number): void {
+    for (let done = 0; done < count; ) {
+      const run = this.#takeRun(body, index + done, count - done, bytes, start + done * PAGE_BYTES);
+      done += run;
+      if (run > 0) continue;
+      const from = start + done * PAGE_BYTES;
+      this.take(body, index + done, bytes, from, from + PAGE_BYTES, 0);
+      done += 1;
+    }
+  }
+
+  /** Takes neighbouring frames for as many of the pages as it can, fills and publishes them; returns how many. */
+  #takeRun(body: DataView, index: number, count: number, bytes: Uint8Array, start: number): number {
+    let run = 0;
+    let first = -1;
+    while (run < count && !this.#full) {
+      readMeta(body, index + run, this.#meta);
+      if (this.#store.find(this.#owner, this.#meta.idLow, this.#meta.idHigh) >= 0) break;
+      const frame = this.#store.take();
+      if (frame < 0) break;
+      if (run === 0) first = frame;
+      else if (frame !== first + run || run >= this.#store.neighbours(first)) {
+        // No neighbour: it is the first to be taken for the next run.
+        this.#store.giveBack(frame);
+        break;
+      }
+      run += 1;
+    }
+    if (run === 0) return 0;
+    this.#store.writeWhole(first, run, bytes, start);
+    for (let i = 0; i < run; i += 1) {
+      readMeta(body, index + i, this.#meta);
+      this.#store.publish(first + i, this.#owner, this.#meta);
+    }
+    this.#accepted += run;
+    return run;
+  }
+
   #beginPage(body: DataView, index: number): void {
     this.#into = Into.Drop;
     if (this.#full) return;

@@ -198,6 +198,10 @@ export class ServerConnection implements FrameHandler {
     this.#requests!.page(reader.body, index, bytes, start, end, position);
   }
 
+  pages(reader: FrameReader, index: number, count: number, bytes: Uint8Array, start: number): void {
+    this.#requests!.pages(reader.body, index, count, bytes, start);
+  }
+
   end(reader: FrameReader): void {
     if (this.#handshake !== undefined) this.#shakeHands(this.#handshake, reader);
     else if (reader.type === FrameType.GOODBYE) this.#host.leave(this.#client!);

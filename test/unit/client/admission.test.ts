@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { limits } from "../../../src/base/limits.ts";
 import { Admission, type Admitted } from "../../../src/client/admission.ts";
+import { clientLimits } from "../../../src/client/client-limits.ts";
 
 const FRAMES = 12_000;
 const ANSWER_BYTES = 40 * 1024 * 1024;
@@ -47,7 +48,7 @@ class Asker implements Admitted {
 }
 
 function setup(count: number): { admission: Admission; askers: Asker[] } {
-  const admission = new Admission({ count: FRAMES }, ANSWER_BYTES);
+  const admission = new Admission({ count: FRAMES }, ANSWER_BYTES, clientLimits);
   return { admission, askers: Array.from({ length: count }, () => new Asker(admission)) };
 }
 

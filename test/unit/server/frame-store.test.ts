@@ -36,7 +36,7 @@ function contentOf(store: FrameStore, owner: number, id: number): Uint8Array | u
   const frame = store.find(owner, id >>> 0, Math.floor(id / 2 ** 32));
   if (frame < 0) return undefined;
   const into = new Uint8Array(PAGE + 8);
-  store.read(frame, into, 8);
+  store.read(frame, 1, into, 8);
   return into.subarray(8);
 }
 
@@ -123,7 +123,7 @@ describe("FrameStore", () => {
     expect(backed).toEqual([0, 4, 8, 10]);
     memory.write(9, 0, pageOf(9), 0, PAGE);
     const into = new Uint8Array(PAGE);
-    memory.read(9, into, 0);
+    memory.read(9, 1, into, 0);
     expect(Buffer.compare(into, pageOf(9))).toBe(0);
   });
 
@@ -155,7 +155,7 @@ describe("FrameStore", () => {
     expect(() => store.write(held, 0, new Uint8Array(8), 0, 8)).toThrow(/invariant/);
     const taken = store.take();
     expect(() => store.write(taken, 4090, new Uint8Array(8), 0, 8)).toThrow(/invariant/);
-    expect(() => store.read(taken, new Uint8Array(PAGE), 0)).toThrow(/invariant/);
+    expect(() => store.read(taken, 1, new Uint8Array(PAGE), 0)).toThrow(/invariant/);
     expect(() => store.drop(taken)).toThrow(/invariant/);
   });
 });

@@ -1,0 +1,16 @@
+import { limits } from "../base/limits.ts";
+
+/** The bounds of one client; a simulation runs with small ones. Their meanings and units are in base/limits.ts. */
+export interface ClientLimits {
+  readonly clientFrames: number;
+  readonly clientFramesSoft: number;
+  readonly peerQueueBytesSoft: number;
+  readonly nbdBlockBytes: number;
+  readonly nbdRequestBytesMax: number;
+  readonly nbdRequestsInFlightMax: number;
+  readonly zeroSlotsPerTurn: number;
+  readonly blockStatusSlotsMax: number;
+}
+
+/** The bounds in production. */
+export const clientLimits: ClientLimits = limits;

@@ -1,0 +1,147 @@
+import { Prng } from "../base/prng.ts";
+
+/** Everything that a run is made of; all of it follows from the seed unless it is given. */
+export interface SimOptions {
+  seed: number;
+  clients: number;
+  servers: number;
+  slots: number;
+  /** Share of all slots that the servers together have frames for. */
+  capacityShare: number;
+  chaosMs: number;
+  /** Mean time between two faults; Infinity for none. */
+  faultEveryMs: number;
+  /** Relative frequency of each fault. */
+  faults: Record<Fault, number>;
+  /** Requests a second and NBD client, in a burst and on average. */
+  requestsPerS: number;
+  connectionsPerClient: number;
+  depth: number;
+  /** Relative frequency of each kind of request. */
+  mix: Record<Work, number>;
+  /** Share of requests that go to a few slots. */
+  hotShare: number;
+  hotSlots: number;
+  pagesPerRequestMax: number;
+  clientFrames: number;
+  clientFramesSoft: number;
+  splitRate: number;
+  latencyMs: number;
+  jitterMs: number;
+  bufferBytes: number;
+  readBytes: number;
+  nbdBlocks: number;
+  peerBlocks: number;
+  serverBlocks: number;
+  peerQueueBytesSoft: number;
+  serverQueueBytesSoft: number;
+  listScanFrames: number;
+  zeroSlotsPerTurn: number;
+  keyed: boolean;
+}
+
+export const FAULTS = [
+  "clog",
+  "reset",
+  "cut",
+  "refuse",
+  "hang server",
+  "hang client",
+  "slow server",
+  "crash",
+  "lose power",
+  "shut down",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export const WORKS = [
+  "write pages",
+  "write part",
+  "write same-filled",
+  "trim",
+  "zero",
+  "read",
+  "status",
+  "flush",
+] as const;
+export type Work = (typeof WORKS)[number];
+
+/** `length` bytes of chance. */
+export function drawBytes(prng: Prng, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i += 1) bytes[i] = prng.below(256);
+  return bytes;
+}
+
+/** One of the names, by weight. */
+export function pickWeighted<T extends string>(
+  prng: Prng,
+  names: readonly T[],
+  weights: Record<T, number>,
+): T {
+  let left = prng.below(1_000_000) / 1_000_000;
+  left *= names.reduce((sum, name) => sum + weights[name], 0);
+  for (const name of names) {
+    left -= weights[name];
+    if (left < 0) return name;
+  }
+  return names[names.length - 1]!;
+}
+
+function drawWeights<T extends string>(prng: Prng, names: readonly T[], absent: number): Record<T, number> {
+  const weights = {} as Record<T, number>;
+  for (const name of names) weights[name] = prng.chance(absent) ? 0 : 1 + prng.below(20);
+  weights[names[prng.below(names.length)]!] += 5;
+  return weights;
+}
+
+const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
+const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.below(values.length)]!;
+
+/** The options of a seed's run. */
+export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimOptions {
+  const prng = new Prng(seed);
+  const pagesPerRequestMax = oneOf(prng, [1, 4, 16, 40]);
+  const longestFrames = pagesPerRequestMax + 3;
+  const clientFramesSoft = between(prng, 8, 64);
+  const mix = drawWeights(prng, WORKS, 0.15);
+  mix.read += 4;
+  mix["write pages"] += 4;
+  const drawn: SimOptions = {
+    seed,
+    clients: between(prng, 1, 3),
+    servers: between(prng, 1, 5),
+    slots: oneOf(prng, [64, 64, 200, 512, 2048]),
+    capacityShare: oneOf(prng, [0.3, 0.6, 1, 1.5, 3]),
+    chaosMs: between(prng, 5_000, 90_000),
+    faultEveryMs: oneOf(prng, [100, 500, 2_000, 8_000, Number.POSITIVE_INFINITY]),
+    faults: drawWeights(prng, FAULTS, 0.3),
+    requestsPerS: oneOf(prng, [3, 10, 30, 100]),
+    connectionsPerClient: between(prng, 1, 4),
+    depth: oneOf(prng, [1, 4, 16, 64]),
+    mix,
+    hotShare: oneOf(prng, [0, 0.3, 0.8]),
+    hotSlots: between(prng, 1, 8),
+    pagesPerRequestMax,
+    clientFrames: longestFrames + clientFramesSoft + prng.below(32),
+    clientFramesSoft,
+    splitRate: oneOf(prng, [0, 0.02, 0.3]),
+    latencyMs: oneOf(prng, [0.05, 0.3, 2]),
+    jitterMs: oneOf(prng, [0, 0.2, 5]),
+    bufferBytes: oneOf(prng, [2_000, 20_000, 200_000]),
+    readBytes: oneOf(prng, [100, 5_000, 65_536]),
+    nbdBlocks: 0,
+    peerBlocks: between(prng, 64, 200),
+    serverBlocks: between(prng, 12, 64),
+    peerQueueBytesSoft: oneOf(prng, [4_096, 50_000, 1_000_000]),
+    serverQueueBytesSoft: oneOf(prng, [1, 10_000, 1_000_000]),
+    listScanFrames: oneOf(prng, [3, 50, 100_000]),
+    zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
+    keyed: prng.chance(0.3),
+  };
+  const options = { ...drawn, ...given };
+  // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
+  const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
+  options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + prng.below(16);
+  return options;
+}
