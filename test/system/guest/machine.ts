@@ -43,7 +43,15 @@ export async function runGuest(
 
   const console = new GuestConsole(options);
   const startMs = performance.now();
-  const machine = network.start("linux.uml", bootArguments(job, tap.device, folder, jobFile), {
+  // In a process namespace of its own, because User-Mode Linux is many processes: they end all together.
+  const command = [
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "linux.uml",
+    ...bootArguments(job, tap.device, folder, jobFile),
+  ];
+  const machine = network.start("unshare", command, {
     onLine: (line) => console.push(line),
   });
   scope.defer(async () => void (await machine.kill()));
