@@ -100,7 +100,7 @@ export class OutsideCluster {
     const lines: string[] = [];
     const child = this.#network.start(
       process.execPath,
-      [programPath(), "status", "--json", "--control", node.control, "--key-file", this.keyFile],
+      [programPath(), "status", "--json", ...this.#asking(node)],
       { onLine: (line) => lines.push(line) },
     );
     const timer = setTimeout(() => child.signal("SIGKILL"), STATUS_MS_MAX);
@@ -108,6 +108,21 @@ export class OutsideCluster {
     clearTimeout(timer);
     if (how !== "exit 0") throw new Error(`${child.command}: ${how}\n${lines.join("\n")}`);
     return parseStatus(lines.join("\n"));
+  }
+
+  /** Follows the status, about once a second, until the child that is returned is stopped. */
+  watch(onStatus: (status: ClusterStatus) => void): Child {
+    const child = this.#network.start(
+      process.execPath,
+      [programPath(), "status", "--json", "--watch", ...this.#asking(this.gateway ?? this.servers[0]!)],
+      { onLine: (line) => line.startsWith("{") && onStatus(parseStatus(line)) },
+    );
+    this.#scope.defer(async () => void (await child.stop()));
+    return child;
+  }
+
+  #asking(node: ClusterNode): string[] {
+    return ["--control", node.control, "--key-file", this.keyFile];
   }
 
   async #startServer(name: string): Promise<void> {
