@@ -30,6 +30,8 @@ export class Child {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
+      // A session of its own: Ctrl-C in the terminal is for us, and we end our children in order.
+      detached: true,
     });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
 import { type GuestNetwork, HOST_ADDRESS } from "./network.ts";
+import { temporaryFolder } from "./own-things.ts";
 import { repositoryRoot } from "./root.ts";
 import type { Scope } from "./scope.ts";
 import { type ClusterStatus, parseStatus, serversOf } from "./status.ts";
@@ -43,8 +43,7 @@ export class OutsideCluster {
     this.#scope = scope;
     this.#network = network;
     this.#options = options;
-    const folder = mkdtempSync(join(tmpdir(), "nswap-key-"));
-    scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder(scope);
     this.keyFile = join(folder, "cluster.key");
     writeFileSync(this.keyFile, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600 });
   }

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "./child.ts";
 import { type ConsoleEvents, GuestConsole } from "./console.ts";
 import { type GuestJob, jobText } from "./job.ts";
 import { kernelErrors } from "./kernel-log.ts";
 import type { GuestNetwork } from "./network.ts";
+import { temporaryFolder } from "./own-things.ts";
 import { insidePath } from "./root.ts";
 import type { Scope } from "./scope.ts";
 
@@ -35,8 +35,7 @@ export async function runGuest(
   job: GuestJob,
   options: BootOptions,
 ): Promise<GuestReport> {
-  const folder = mkdtempSync(join(tmpdir(), "nswap-guest-"));
-  scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(scope);
   const tap = await network.tap();
   const jobFile = join(folder, "job");
   writeFileSync(jobFile, jobText(job, tap.address));

@@ -89,7 +89,7 @@ function deviceOf(way: Way, cluster: OutsideCluster, sizeMiB: number): GuestJob[
     exportName: "",
     bounded: way.bounded ?? false,
     reserveMiB: 32,
-    protectedMiB: 160,
+    protectedMiB: 128,
   };
 }
 
