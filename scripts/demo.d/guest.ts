@@ -48,6 +48,10 @@ async function main(): Promise<number> {
   scope.closeOnSignals();
   try {
     return await show(scope);
+  } catch (error) {
+    // What was ended by a signal fails in many ways, none of them news.
+    if (!scope.closing) console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
   } finally {
     await scope.close();
   }
@@ -80,6 +84,7 @@ async function show(scope: Scope): Promise<number> {
     },
   });
   screen.end();
+  if (scope.closing) return 1;
   console.log(closingTable(result, (performance.now() - startMs) / 1000).join("\n"));
   return result.wrong.length === 0 ? 0 : 1;
 }
