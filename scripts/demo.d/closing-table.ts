@@ -7,7 +7,7 @@ const CONSOLE_LINES = 25;
 export function closingTable(result: WayResult, seconds: number): string[] {
   const { job, report, peaks, wrong } = result;
   const rows: [string, string][] = [];
-  const loads = ["stress", "random", "hold"].map((name) => report.console.results.get(`${name}Status`));
+  const loads = ["random", "hold"].map((name) => report.console.results.get(`${name}Status`));
   if (report.errors.length === 0) {
     const figures = figuresOf(job, report);
     rows.push(

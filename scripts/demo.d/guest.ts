@@ -10,7 +10,8 @@ const WAY: Way = {
   kind: "gateway",
   memoryMiB: 256,
   times: 1.4,
-  seconds: { stress: 20, random: 5 },
+  // stress-ng fills pages with one word, which stay in the client's map: no picture. The random load is what is seen.
+  seconds: { stress: 0, random: 25 },
   timeoutMs: 300_000,
 };
 
@@ -19,8 +20,7 @@ const STEPS: Readonly<Record<string, string>> = {
   network: "the guest has booted",
   "swap device": "nbd-client, mkswap, swapon --discard=pages",
   load: "a process takes memory to hold until the end",
-  "stress-ng": "stress-ng writes and verifies more memory than there is",
-  "random access": "pages written and checked at random, then every page",
+  "random access": "more memory than there is, written and checked at random",
   swapoff: "swapoff: every page left comes back, and is checked",
 };
 
@@ -48,6 +48,10 @@ async function main(): Promise<number> {
   scope.closeOnSignals();
   try {
     return await show(scope);
+  } catch (error) {
+    // What was ended by a signal fails in many ways, none of them news.
+    if (!scope.closing) console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
   } finally {
     await scope.close();
   }
@@ -80,6 +84,7 @@ async function show(scope: Scope): Promise<number> {
     },
   });
   screen.end();
+  if (scope.closing) return 1;
   console.log(closingTable(result, (performance.now() - startMs) / 1000).join("\n"));
   return result.wrong.length === 0 ? 0 : 1;
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { programPath } from "../../test/system/guest/cluster.ts";
 
 const READY_MS_MAX = 60_000;
+/** The free reserve that receiving from a network needs while memory is short; what is more is left alone. */
+const MIN_FREE_KIB = 65536;
 const SIZE = "1G";
 const CAPACITY = "320M";
 
@@ -73,11 +75,19 @@ async function startCluster(place: Place): Promise<{ pid: number; ready: string 
   }
 }
 
+/** The control address in the cluster's ready line. */
+function controlOf(place: Place): string {
+  const control = readFileSync(place.log, "utf8").match(/^ready .*\bcontrol=(\S+)/m)?.[1];
+  if (control === undefined) throw new Error(`${place.log} has no ready line with a control address`);
+  return control;
+}
+
 function commands(place: Place, pid: number): string {
+  const minFree = Number(sysctl("vm/min_free_kbytes"));
   const root = userInfo().uid === 0 ? "" : " (as root)";
   return `
   To look at it:
-    node ${programPath()} status
+    node ${programPath()} status --watch --control ${controlOf(place)}
     tail -f ${place.log}
 
   WARNING. A machine that swaps over a program of its own can FREEZE when memory gets short: the program needs
@@ -88,7 +98,8 @@ function commands(place: Place, pid: number): string {
 
   To let this machine swap over it${root}:
     sysctl -w vm.watermark_boost_factor=0         # was: ${sysctl("vm/watermark_boost_factor")}
-    sysctl -w vm.min_free_kbytes=65536            # was: ${sysctl("vm/min_free_kbytes")}
+    sysctl -w vm.min_free_kbytes=${Math.max(MIN_FREE_KIB, minFree || 0)}            # was: ${sysctl("vm/min_free_kbytes")}
+    apt-get install nbd-client
     modprobe nbd
     nbd-client -unix ${place.socket} /dev/nbd0 -b 4096
     mkswap /dev/nbd0

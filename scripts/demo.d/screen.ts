@@ -11,6 +11,8 @@ export class Screen {
 
   constructor(out: NodeJS.WriteStream) {
     this.#out = out;
+    // A terminal that is gone must not end the program before it has cleaned up.
+    out.on("error", () => undefined);
   }
 
   /** Shows `frame` in place of the last one; without a terminal `plain`, at most every few seconds. */

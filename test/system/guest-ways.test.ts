@@ -6,16 +6,16 @@ import { Scope } from "./guest/scope.ts";
 import { figuresOf } from "./guest/verdict.ts";
 import { runWay, type Way } from "./guest/ways.ts";
 
-const COMMON = { times: 1.4, seconds: { stress: 20, random: 5 }, timeoutMs: 400_000 } as const;
+const COMMON = { times: 1.4, seconds: { stress: 10, random: 5 }, timeoutMs: 300_000 } as const;
 const WAYS: readonly (Way & { readonly title: string })[] = [
   { ...COMMON, title: "gateway: the client on another machine", kind: "gateway", memoryMiB: 256 },
-  { ...COMMON, title: "local: the client in the guest, load unbounded", kind: "local", memoryMiB: 512 },
+  { ...COMMON, title: "local: the client in the guest, load unbounded", kind: "local", memoryMiB: 256 },
   {
     ...COMMON,
     title: "local: the client in the guest, load bounded",
     kind: "local",
     bounded: true,
-    memoryMiB: 512,
+    memoryMiB: 256,
   },
 ];
 

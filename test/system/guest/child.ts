@@ -9,6 +9,7 @@ export interface ChildOptions {
 }
 
 const TERM_MS_MAX = 5_000;
+const OUTPUT_MS_MAX = 2_000;
 const TAIL_LINES_MAX = 200;
 
 /** A child process that dies with this one, whose last lines are kept, and that is ended by its own id. */
@@ -29,6 +30,8 @@ export class Child {
       stdio: ["ignore", "pipe", "pipe"],
       cwd: options.cwd,
       env: { ...process.env, ...options.env },
+      // A session of its own: Ctrl-C in the terminal is for us, and we end our children in order.
+      detached: true,
     });
     for (const stream of [this.#process.stdout!, this.#process.stderr!]) {
       createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY }).on("line", (line) => {
@@ -40,7 +43,15 @@ export class Child {
     }
     this.ended = new Promise((resolve) => {
       this.#process.on("error", (error) => resolve(`error ${error.message}`));
-      this.#process.on("close", (code, signal) => resolve(signal ? `signal ${signal}` : `exit ${code}`));
+      this.#process.on("exit", (code, signal) => {
+        const how = signal ? `signal ${signal}` : `exit ${code}`;
+        // A grandchild may hold the pipes open for ever.
+        const timer = setTimeout(() => resolve(how), OUTPUT_MS_MAX);
+        this.#process.on("close", () => {
+          clearTimeout(timer);
+          resolve(how);
+        });
+      });
     });
     void this.ended.then(() => {
       this.#running = false;

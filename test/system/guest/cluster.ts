@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
 import { type GuestNetwork, HOST_ADDRESS } from "./network.ts";
+import { temporaryFolder } from "./own-things.ts";
 import { repositoryRoot } from "./root.ts";
 import type { Scope } from "./scope.ts";
 import { type ClusterStatus, parseStatus, serversOf } from "./status.ts";
@@ -43,8 +43,7 @@ export class OutsideCluster {
     this.#scope = scope;
     this.#network = network;
     this.#options = options;
-    const folder = mkdtempSync(join(tmpdir(), "nswap-key-"));
-    scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+    const folder = temporaryFolder(scope);
     this.keyFile = join(folder, "cluster.key");
     writeFileSync(this.keyFile, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600 });
   }
@@ -100,7 +99,7 @@ export class OutsideCluster {
     const lines: string[] = [];
     const child = this.#network.start(
       process.execPath,
-      [programPath(), "status", "--json", "--control", node.control, "--key-file", this.keyFile],
+      [programPath(), "status", "--json", ...this.#asking(node)],
       { onLine: (line) => lines.push(line) },
     );
     const timer = setTimeout(() => child.signal("SIGKILL"), STATUS_MS_MAX);
@@ -108,6 +107,21 @@ export class OutsideCluster {
     clearTimeout(timer);
     if (how !== "exit 0") throw new Error(`${child.command}: ${how}\n${lines.join("\n")}`);
     return parseStatus(lines.join("\n"));
+  }
+
+  /** Follows the status, about once a second, until the child that is returned is stopped. */
+  watch(onStatus: (status: ClusterStatus) => void): Child {
+    const child = this.#network.start(
+      process.execPath,
+      [programPath(), "status", "--json", "--watch", ...this.#asking(this.gateway ?? this.servers[0]!)],
+      { onLine: (line) => line.startsWith("{") && onStatus(parseStatus(line)) },
+    );
+    this.#scope.defer(async () => void (await child.stop()));
+    return child;
+  }
+
+  #asking(node: ClusterNode): string[] {
+    return ["--control", node.control, "--key-file", this.keyFile];
   }
 
   async #startServer(name: string): Promise<void> {

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "./child.ts";
 import { type ConsoleEvents, GuestConsole } from "./console.ts";
 import { type GuestJob, jobText } from "./job.ts";
 import { kernelErrors } from "./kernel-log.ts";
 import type { GuestNetwork } from "./network.ts";
+import { temporaryFolder } from "./own-things.ts";
 import { insidePath } from "./root.ts";
 import type { Scope } from "./scope.ts";
 
@@ -35,15 +35,22 @@ export async function runGuest(
   job: GuestJob,
   options: BootOptions,
 ): Promise<GuestReport> {
-  const folder = mkdtempSync(join(tmpdir(), "nswap-guest-"));
-  scope.defer(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = temporaryFolder(scope);
   const tap = await network.tap();
   const jobFile = join(folder, "job");
   writeFileSync(jobFile, jobText(job, tap.address));
 
   const console = new GuestConsole(options);
   const startMs = performance.now();
-  const machine = network.start("linux.uml", bootArguments(job, tap.device, folder, jobFile), {
+  // In a process namespace of its own, because User-Mode Linux is many processes: they end all together.
+  const command = [
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "linux.uml",
+    ...bootArguments(job, tap.device, folder, jobFile),
+  ];
+  const machine = network.start("unshare", command, {
     onLine: (line) => console.push(line),
   });
   scope.defer(async () => void (await machine.kill()));

@@ -1,13 +1,11 @@
 import { readdirSync } from "node:fs";
 import { Child, type ChildOptions, run } from "./child.ts";
+import { isAbandoned, ownName, removeAbandonedFolders } from "./own-things.ts";
 import type { Scope } from "./scope.ts";
 
 /** Where programs outside the guest listen. */
 export const HOST_ADDRESS = "10.78.0.1";
-const PREFIX = "nswap-guest-";
 const KILL_ROUNDS_MAX = 50;
-
-let made = 0;
 
 /**
  * A network namespace of this run's own, with a bridge at 10.78.0.1 and a tap device for each guest. Nothing in it
@@ -23,8 +21,9 @@ export class GuestNetwork {
 
   /** Makes the namespace and has `scope` remove it, after ending every process in it. Needs root. */
   static async create(scope: Scope): Promise<GuestNetwork> {
-    await removeAbandoned();
-    const network = new GuestNetwork(`${PREFIX}${process.pid}-${++made}`);
+    removeAbandonedFolders();
+    await removeAbandonedNamespaces();
+    const network = new GuestNetwork(ownName());
     await run("ip", ["netns", "add", network.name]);
     scope.defer(() => network.#remove());
     await network.#ip("link", "set", "lo", "up");
@@ -76,10 +75,9 @@ function killQuietly(pid: number): void {
 }
 
 /** Removes namespaces of earlier runs that were killed before they could: their maker is gone and they are empty. */
-async function removeAbandoned(): Promise<void> {
+async function removeAbandonedNamespaces(): Promise<void> {
   for (const name of namespaces()) {
-    const owner = name.match(/^nswap-guest-(\d+)-\d+$/)?.[1];
-    if (owner === undefined || isAlive(Number(owner))) continue;
+    if (!isAbandoned(name)) continue;
     if ((await pidsIn(name).catch(() => [0])).length === 0) {
       await run("ip", ["netns", "del", name]).catch(() => undefined);
     }
@@ -91,14 +89,5 @@ function namespaces(): string[] {
     return readdirSync("/run/netns");
   } catch {
     return [];
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
   }
 }

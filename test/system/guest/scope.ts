@@ -14,6 +14,11 @@ export class Scope {
     else void Promise.resolve(step()).catch(() => undefined);
   }
 
+  /** True from the moment that `close` was called, by a signal for example. */
+  get closing(): boolean {
+    return this.#closing !== undefined;
+  }
+
   /** Runs every step once, last first. Rejects with all errors together after the last step. */
   close(): Promise<void> {
     this.#closing ??= this.#run();

@@ -10,7 +10,6 @@ import { wrongWith, wrongWithSpread } from "./verdict.ts";
 /** Memory servers outside the guest. */
 export const SERVERS = 4;
 const SOCKET = "/run/nswap.sock";
-const STATUS_EVERY_MS = 1_000;
 
 /** How a guest is to swap over a cluster outside it. */
 export interface Way {
@@ -52,19 +51,22 @@ export async function runWay(scope: Scope, way: Way, events: WayEvents = {}): Pr
   const job = { memoryMiB: way.memoryMiB, load, device: deviceOf(way, cluster, sizeMiB) };
 
   const peaks = new PeakPages();
-  const watch = new StatusWatch(cluster, (status) => {
+  const see = (status: ClusterStatus): void => {
     peaks.see(status);
     events.onStatus?.(status);
-  });
+  };
+  const watch = cluster.watch(see);
   const report = await runGuest(scope, network, job, { ...eventsOf(events), timeoutMs: way.timeoutMs });
-  const last = await watch.stop();
+  await watch.stop();
+  const last = await cluster.status();
+  see(last);
   const wrong = wrongWith(job, report);
   if (report.errors.length === 0) wrong.push(...wrongWithSpread(peaks, SERVERS));
   return {
     job,
     report,
     peaks,
-    wrong: [...wrong, ...watch.errors, ...wrongWithClients(last), ...wrongNodes(cluster)],
+    wrong: [...wrong, ...wrongWithClients(last), ...wrongNodes(cluster)],
   };
 }
 
@@ -87,12 +89,12 @@ function deviceOf(way: Way, cluster: OutsideCluster, sizeMiB: number): GuestJob[
     exportName: "",
     bounded: way.bounded ?? false,
     reserveMiB: 32,
-    protectedMiB: 160,
+    protectedMiB: 128,
   };
 }
 
-function wrongWithClients(status: ClusterStatus | undefined): string[] {
-  return (status?.clients ?? []).flatMap((client) => [
+function wrongWithClients(status: ClusterStatus): string[] {
+  return status.clients.flatMap((client) => [
     ...(client.requests.errors > 0
       ? [`client ${client.name} answered ${client.requests.errors} errors`]
       : []),
@@ -105,53 +107,4 @@ function wrongNodes(cluster: OutsideCluster): string[] {
   return nodes
     .filter((node) => !node.child.running)
     .map((node) => `${node.name} ended by itself:\n${node.child.tail.slice(-20).join("\n")}`);
-}
-
-/** Asks for the cluster's status over and over, one question at a time. */
-class StatusWatch {
-  readonly errors: string[] = [];
-  #last: ClusterStatus | undefined;
-  #stopping = false;
-  #wake: () => void = () => undefined;
-  readonly #done: Promise<void>;
-  readonly #cluster: OutsideCluster;
-  readonly #onStatus: (status: ClusterStatus) => void;
-
-  constructor(cluster: OutsideCluster, onStatus: (status: ClusterStatus) => void) {
-    this.#cluster = cluster;
-    this.#onStatus = onStatus;
-    this.#done = this.#run();
-  }
-
-  /** Asks a last time. Resolves with the last answer. */
-  async stop(): Promise<ClusterStatus | undefined> {
-    this.#stopping = true;
-    this.#wake();
-    await this.#done;
-    await this.#ask();
-    return this.#last;
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping && this.errors.length === 0) {
-      await this.#ask();
-      if (this.#stopping) break;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, STATUS_EVERY_MS);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  async #ask(): Promise<void> {
-    try {
-      this.#last = await this.#cluster.status();
-      this.#onStatus(this.#last);
-    } catch (error) {
-      this.errors.push(`status: ${error instanceof Error ? error.message : String(error)}`);
-    }
-  }
 }

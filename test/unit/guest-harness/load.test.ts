@@ -45,6 +45,7 @@ describe("the load that checks its content", () => {
   test("held memory that is untouched is right", async () => {
     const { status, output } = await load(["hold", "--bytes", String(PAGES * 4096)], () => undefined);
     expect(output).toContain(`pages=${PAGES} reads=${PAGES}`);
+    expect(output).toContain("aligned=yes");
     expect(status).toBe(0);
   });
 

@@ -11,7 +11,7 @@
 use strict;
 use warnings;
 
-use constant { PAGE => 4096, TAG => 16, WINDOW => 4096 - 32, OFFSETS => 4093, WRONG_MAX => 20 };
+use constant { PAGE => 4096, TAG => 16, WINDOW => 4096 - 32, OFFSETS => 4093, WRONG_MAX => 20, PAD => 4096 - 16 };
 
 my $mode = shift @ARGV // "";
 my %option = (bytes => 0, seconds => 10, seed => 1);
@@ -30,13 +30,12 @@ usage("--bytes must be at least " . PAGE . ", got $option{bytes}") if $pages < 1
 $| = 1;
 srand($option{seed});
 my $table = join "", map { pack "V", int rand 4294967296 } 1 .. 2 * PAGE / 4;
-my ($mem, $base) = ("", 0);
+my $mem = "";
 my $generation = "";
 my $wrong = 0;
 my %count = (reads => 0, writes => 0);
 
-allocate();
-write_page($_, 1) for 0 .. $pages - 1;
+my $aligned = fill();
 
 if ($mode eq "hold") {
   my $check = 0;
@@ -54,15 +53,20 @@ if ($mode eq "hold") {
   }
 }
 check_page($_) for 0 .. $pages - 1;
-print "load: mode=$mode pages=$pages reads=$count{reads} writes=$count{writes} wrong=$wrong\n";
+print "load: mode=$mode pages=$pages reads=$count{reads} writes=$count{writes} aligned=$aligned wrong=$wrong\n";
 exit($wrong ? 2 : 0);
 
-# The memory is one string; the first page starts at its first page boundary, so that a page of the load is a
-# page of the machine.
-sub allocate {
-  vec($mem, ($pages + 1) * PAGE - 1, 8) = 0;
-  $base = -unpack("J", pack("p", $mem)) % PAGE;
-  vec($generation, $pages - 1, 32) = 0;
+# The memory is one string, grown by appending so that no page is ever touched before it has its content: pages of
+# zeros would go to swap first, and they are no load. PAD makes a page of the load a page of the machine: a large
+# block of malloc starts 16 bytes into a page.
+sub fill {
+  $mem = "\0" x PAD;
+  for my $page (0 .. $pages - 1) {
+    $mem .= content($page, 1);
+    vec($generation, $page, 32) = 1;
+  }
+  $count{writes} += $pages;
+  return (unpack("J", pack("p", $mem)) + PAD) % PAGE == 0 ? "yes" : "no";
 }
 
 sub content {
@@ -73,7 +77,7 @@ sub content {
 
 sub write_page {
   my ($page, $gen) = @_;
-  substr($mem, $base + $page * PAGE, PAGE) = content($page, $gen);
+  substr($mem, PAD + $page * PAGE, PAGE) = content($page, $gen);
   vec($generation, $page, 32) = $gen;
   $count{writes}++;
 }
@@ -82,10 +86,10 @@ sub check_page {
   my ($page) = @_;
   my $gen = vec($generation, $page, 32);
   $count{reads}++;
-  return if substr($mem, $base + $page * PAGE, PAGE) eq content($page, $gen);
+  return if substr($mem, PAD + $page * PAGE, PAGE) eq content($page, $gen);
   $wrong++;
-  my $head = unpack "H32", substr($mem, $base + $page * PAGE, TAG);
-  my $tail = unpack "H32", substr($mem, $base + $page * PAGE + PAGE - TAG, TAG);
+  my $head = unpack "H32", substr($mem, PAD + $page * PAGE, TAG);
+  my $tail = unpack "H32", substr($mem, PAD + $page * PAGE + PAGE - TAG, TAG);
   print STDERR "load: WRONG page=$page generation=$gen head=$head tail=$tail\n" if $wrong <= WRONG_MAX;
   exit 2 if $wrong > WRONG_MAX;
 }
