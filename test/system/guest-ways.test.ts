@@ -8,11 +8,11 @@ import { runWay, type Way } from "./guest/ways.ts";
 
 const COMMON = { times: 1.4, seconds: { stress: 10, random: 5 }, timeoutMs: 300_000 } as const;
 const WAYS: readonly (Way & { readonly title: string })[] = [
-  { ...COMMON, title: "gateway: the client on another machine", kind: "gateway", memoryMiB: 256 },
-  { ...COMMON, title: "local: the client in the guest, load unbounded", kind: "local", memoryMiB: 256 },
+  { ...COMMON, title: "gateway", kind: "gateway", memoryMiB: 256 },
+  { ...COMMON, title: "local, unbounded load", kind: "local", memoryMiB: 256 },
   {
     ...COMMON,
-    title: "local: the client in the guest, load bounded",
+    title: "local, bounded load",
     kind: "local",
     bounded: true,
     memoryMiB: 256,
