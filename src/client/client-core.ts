@@ -165,12 +165,21 @@ export class ClientCore implements LinkPort {
       this.counters.sameFilledOut += 1;
       return this.#writeDone(frame);
     }
+    this.#identify(frame);
+    this.#pending.push(frame);
+    this.#toPlace.push(frame);
+  }
+
+  /** Gives the frame's page a new id, and its checksum, which depends on the id. */
+  #identify(frame: number): void {
     const id = this.#nextPageId;
     this.#nextPageId += 1;
     this.frames.pageId[frame] = id;
-    this.frames.checksum[frame] = this.#arena.pageChecksum(at, lowWord(id), highWord(id));
-    this.#pending.push(frame);
-    this.#toPlace.push(frame);
+    this.frames.checksum[frame] = this.#arena.pageChecksum(
+      this.frames.address(frame),
+      lowWord(id),
+      highWord(id),
+    );
   }
 
   #applyZero(slot: number, hole: boolean): void {
@@ -306,7 +315,11 @@ export class ClientCore implements LinkPort {
     this.table.setAway(holder);
     this.counters.linksLost += 1;
     link.surrender(
-      (frame) => this.#placeAgain(holder, frame),
+      (frame) => {
+        // The server may hold the page unacknowledged: under its old id an INVALIDATE could meet the new sending.
+        this.#identify(frame);
+        this.#placeAgain(holder, frame);
+      },
       (frame) => this.#waitingFor(holder).push(frame),
     );
     this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
