@@ -64,6 +64,11 @@ export class ClientCore implements LinkPort {
   readonly #links: (ServerLink | undefined)[] = [];
   readonly #waiting: (FrameQueue | undefined)[] = [];
   readonly #all = new Set<ServerLink>();
+  /** A server that does not read, or whose link is ending, holds up no page: others are looked at. */
+  readonly #takesPages = (holder: Holder): boolean => {
+    const link = this.#links[holder.index];
+    return link?.up === true && link.hasRoom;
+  };
   #nextPageId = 1;
   #nowMs = 0;
   #starvedSinceMs: number | undefined;
@@ -243,10 +248,9 @@ export class ClientCore implements LinkPort {
     for (;;) {
       while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
       if (queue.length === 0) return;
-      const holder = this.table.choose();
+      const holder = this.table.choose(this.#takesPages);
       const link = holder === undefined ? undefined : this.#links[holder.index];
-      if (holder === undefined || link === undefined || link.out.queuedBytes > limits.peerQueueBytesSoft)
-        return;
+      if (holder === undefined || link === undefined) return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
         this.frames.placedOn[frame] = holder.index;
@@ -379,6 +383,7 @@ export class ClientCore implements LinkPort {
   /** The client ends in order: servers may drop its pages. */
   goodbye(): void {
     for (const link of this.#all) link.goodbye();
+    for (const link of this.#links) this.#flushLink(link);
   }
 
   // LinkPort

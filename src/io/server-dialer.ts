@@ -100,8 +100,14 @@ export class ServerDialer {
       },
       { region, carryPool, flusher },
     );
+    let link: ServerLink;
+    try {
+      link = core.openLink(out, nowMs());
+    } catch (error) {
+      if (!(error instanceof NswapError)) throw error;
+      return this.#dialLater(target, error.message);
+    }
     target.socket = socket;
-    const link = core.openLink(out, nowMs());
     target.link = link;
     this.#byLink.set(link, target);
     socket.attach((into, onRead) => {
@@ -139,7 +145,7 @@ export class ServerDialer {
   }
 
   #ended(target: Target, error: Error | undefined): void {
-    const { core, notice } = this.#options;
+    const { core } = this.#options;
     const link = target.link!;
     const why = link.closed ?? error ?? new NswapError("PEER_CLOSED", "the connection ended");
     core.linkEnded(link);
@@ -148,9 +154,15 @@ export class ServerDialer {
     target.link = undefined;
     target.whenEnded?.();
     if (target.forgotten || this.#stopped) return this.#drop(target);
-    if (why.message !== target.lastError) {
-      target.lastError = why.message;
-      notice(`no link to "${target.label}" at ${target.host}:${target.port}: ${why.message}; trying again`);
+    this.#dialLater(target, why.message);
+  }
+
+  #dialLater(target: Target, why: string): void {
+    if (why !== target.lastError) {
+      target.lastError = why;
+      this.#options.notice(
+        `no link to "${target.label}" at ${target.host}:${target.port}: ${why}; trying again`,
+      );
     }
     target.timer = setTimeout(() => this.#dial(target), target.retryMs);
     target.retryMs = Math.min(target.retryMs * 2, limits.linkRetryMsMax);
