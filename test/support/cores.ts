@@ -7,6 +7,7 @@ import { PAGE_BYTES } from "../../src/base/page.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { ClientCore } from "../../src/client/client-core.ts";
 import { NO_FRAME } from "../../src/client/frame-table.ts";
+import type { NbdConnection } from "../../src/client/nbd-connection.ts";
 import { NbdFront } from "../../src/client/nbd-front.ts";
 import { PageResult, type PageWaiter } from "../../src/client/page-waiter.ts";
 import type { ServerLink } from "../../src/client/server-link.ts";
@@ -240,4 +241,88 @@ export function pageOf(seed: number): Uint8Array {
   const view = new DataView(page.buffer);
   for (let at = 0; at < PAGE_BYTES; at += 4) view.setUint32(at, (seed * 2_654_435_761 + at) >>> 0, true);
   return page;
+}
+
+/** One request of the NBD protocol; a WRITE's payload follows it. */
+export function nbdRequest(command: number, offset: number, length: number, flags = 0): Uint8Array {
+  const bytes = new Uint8Array(28);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, 0x25609513);
+  view.setUint16(4, flags);
+  view.setUint16(6, command);
+  view.setBigUint64(16, BigInt(offset));
+  view.setUint32(24, length);
+  return bytes;
+}
+
+/** An NBD client that speaks with the front of a TestClient, and takes answers only when told to. */
+export class NbdPeer {
+  readonly connection: NbdConnection;
+  readonly out: OutQueue;
+  /** Why the connection is over, as its socket was told. */
+  ended: Error | "finished" | undefined;
+  readonly #client: TestClient;
+  /** Sent and not taken yet. */
+  #unread = new Uint8Array(0);
+
+  constructor(client: TestClient) {
+    this.#client = client;
+    this.out = new OutQueue(client.nbdPool);
+    this.connection = client.front.connect(
+      this.out,
+      {
+        resume: () => {},
+        finish: () => {
+          this.ended ??= "finished";
+        },
+        destroy: (error) => {
+          this.ended ??= error;
+          this.out.clear();
+          this.connection.disconnected();
+        },
+      },
+      client.nowMs,
+    );
+    const exportName = new Uint8Array(20);
+    const view = new DataView(exportName.buffer);
+    view.setUint32(0, 3);
+    view.setBigUint64(4, 0x49484156454f5054n);
+    view.setUint32(12, 1);
+    this.send(exportName);
+    this.answers();
+  }
+
+  get unread(): number {
+    return this.#unread.length;
+  }
+
+  send(...pieces: Uint8Array[]): void {
+    this.#unread = Buffer.concat([this.#unread, ...pieces]);
+    this.feed();
+  }
+
+  /** Gives what was sent to the session, as far as it takes it. */
+  feed(): void {
+    const { arena, region, nowMs } = this.#client;
+    while (this.#unread.length > 0) {
+      const chunk = this.#unread.subarray(0, limits.receiveBytesMax);
+      arena.bytes.set(chunk, region);
+      const taken = this.connection.receive(arena.bytes, region, region + chunk.length, nowMs);
+      this.#unread = this.#unread.subarray(taken);
+      if (taken < chunk.length) return;
+    }
+  }
+
+  /** Takes all answers that wait; returns their bytes. */
+  answers(): Uint8Array {
+    const pieces = [...Array(this.out.pieces).keys()].map((i) => this.out.piece(i).slice());
+    this.out.consume(this.out.queuedBytes);
+    if (pieces.length > 0) this.connection.drained(this.#client.nowMs);
+    return Buffer.concat(pieces);
+  }
+
+  disconnect(): void {
+    this.out.clear();
+    this.connection.disconnected();
+  }
 }
