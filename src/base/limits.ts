@@ -54,6 +54,10 @@ export const limits = {
   nbdInputAnswerBytes: 1 * MiB,
   /** A link with something outstanding that has been silent for so long is given up. */
   linkSilenceMsMax: 2_000,
+  /** A link on which a request has waited for so long, whatever else is answered, is given up. */
+  linkAnswerMsMax: 30_000,
+  /** Most that one tick of the client counts for: while it did not run itself, no server was silent. */
+  clientTickMsMax: 1_000,
   /** An idle link is asked for a sign of life so often. */
   linkPingMs: 1_000,
   linkConnectMsMax: 3_000,

@@ -72,6 +72,7 @@ export class ClientCore implements LinkPort {
   #nextPageId = 1;
   #nowMs = 0;
   #starvedSinceMs: number | undefined;
+  #tickedMs: number | undefined;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
@@ -262,14 +263,24 @@ export class ClientCore implements LinkPort {
 
   /** Time passes: silent links are given up, idle ones asked for a sign of life. */
   tick(nowMs: number): void {
+    const deafMs = nowMs - (this.#tickedMs ?? nowMs) - limits.clientTickMsMax;
+    this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
     for (const link of this.#all) {
+      if (deafMs > 0) link.lastHeardMs = Math.min(nowMs, link.lastHeardMs + deafMs);
       const silentMs = nowMs - link.lastHeardMs;
       const silentMsMax = link.up ? limits.linkSilenceMsMax : limits.linkConnectMsMax;
       if ((link.owed || !link.up) && silentMs > silentMsMax) {
         this.dropLink(
           link,
           new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true }),
+        );
+      } else if (deafMs <= 0 && nowMs - (link.waitingSinceMs ?? nowMs) > limits.linkAnswerMsMax) {
+        this.dropLink(
+          link,
+          new NswapError("PEER_SILENT", `no answer to a request for ${limits.linkAnswerMsMax} ms`, {
+            retry: true,
+          }),
         );
       } else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
     }

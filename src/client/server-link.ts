@@ -107,6 +107,11 @@ export class ServerLink {
     this.#handshake.start();
   }
 
+  /** When the oldest request without an answer was sent; undefined if there is none. */
+  get waitingSinceMs(): number | undefined {
+    return this.#window.oldestSentAtMs;
+  }
+
   /** Why the link is over, if it is. */
   get closed(): Error | undefined {
     return this.#closed;
@@ -375,6 +380,8 @@ export class ServerLink {
   }
 
   #acked(reader: FrameReader): void {
+    // Before the entries: one that says FULL counts for more than figures with room, or it would be asked for ever.
+    this.#reportCapacity(reader);
     for (let i = 0; i < reader.count; i += 1) {
       const at = CAPACITY_BYTES + i * ACK_ENTRY_BYTES;
       this.#ackedOne(
@@ -383,8 +390,6 @@ export class ServerLink {
         reader.body.getUint16(at + 6, true),
       );
     }
-    // After the entries: what they settle is in the figures already.
-    this.#reportCapacity(reader);
   }
 
   #ackedOne(seq: number, accepted: number, status: number): void {
