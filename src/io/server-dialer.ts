@@ -27,6 +27,8 @@ interface Target {
   /** Identity that answered there last. */
   identity: string | undefined;
   retryMs: number;
+  /** When the link that stands came up. */
+  upSinceMs: number | undefined;
   timer: NodeJS.Timeout | undefined;
   socket: StreamSocket | undefined;
   link: ServerLink | undefined;
@@ -62,6 +64,7 @@ export class ServerDialer {
       label,
       identity: undefined,
       retryMs: limits.linkRetryMsMin,
+      upSinceMs: undefined,
       timer: undefined,
       socket: undefined,
       link: undefined,
@@ -135,8 +138,7 @@ export class ServerDialer {
     if (target.identity !== identity)
       notice(`linked to memory server "${name}" at ${target.host}:${target.port}`);
     target.identity = identity;
-    target.retryMs = limits.linkRetryMsMin;
-    target.lastError = "";
+    target.upSinceMs = this.#options.nowMs();
   }
 
   /** The core has given the link up: nothing more is expected of the other side, not even to read. */
@@ -154,6 +156,12 @@ export class ServerDialer {
     target.link = undefined;
     target.whenEnded?.();
     if (target.forgotten || this.#stopped) return this.#drop(target);
+    // Only a link that lasted makes the pauses short again: a welcome may be followed by the same error every time.
+    if (this.#options.nowMs() - (target.upSinceMs ?? Number.POSITIVE_INFINITY) > limits.linkRetryMsMax) {
+      target.retryMs = limits.linkRetryMsMin;
+      target.lastError = "";
+    }
+    target.upSinceMs = undefined;
     this.#dialLater(target, why.message);
   }
 

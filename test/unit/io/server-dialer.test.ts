@@ -1,7 +1,9 @@
+import net from "node:net";
 import { afterEach, expect, test } from "vitest";
 import type { Block } from "../../../src/base/blocks.ts";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
 import { limits } from "../../../src/base/limits.ts";
+import { OutQueue } from "../../../src/base/out-queue.ts";
 import { DataPort, newDataPool } from "../../../src/io/data-port.ts";
 import { receiveRegionIn } from "../../../src/io/receive-region.ts";
 import { ServerDialer } from "../../../src/io/server-dialer.ts";
@@ -48,4 +50,29 @@ test("a server is to be dialled while no queue can take a byte: later, and nothi
   expect(client.notices).toHaveLength(1);
   for (const block of blocks) client.peerPool.give(block);
   await until(() => client.core.table.upCount === 1);
+});
+
+test("a server that welcomes and then breaks the protocol, every time, is dialled with growing pauses", async () => {
+  const core = memoryServer("a");
+  let welcomed = 0;
+  const server = net.createServer((socket) => {
+    const out = new OutQueue(new HeapBlockPool(4, limits.dataBlockBytes));
+    const connection = core.connect(out);
+    socket.on("error", () => {});
+    socket.on("data", (chunk) => {
+      connection.receive(chunk, 0, chunk.length);
+      for (; out.pieces > 0; out.consume(out.piece(0).length)) socket.write(out.piece(0).slice());
+      if (connection.client === undefined || socket.writableEnded) return;
+      // What comes next is its LIST: answered by what is no frame.
+      welcomed += 1;
+      setTimeout(() => socket.end(new Uint8Array(16).fill(0xff)), 10);
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  ends.push(() => server.close());
+  const client = new TestClient();
+  dialer(client).add("127.0.0.1", (server.address() as net.AddressInfo).port, "a");
+  await new Promise((done) => setTimeout(done, 2_000));
+  expect(welcomed).toBeGreaterThan(2);
+  expect(welcomed).toBeLessThan(24);
 });
