@@ -18,6 +18,8 @@ export interface BlockPool {
   take(): Block;
   give(block: Block): void;
   readonly taken: number;
+  /** Blocks that can still be taken. */
+  readonly left: number;
 }
 
 /** Blocks cut from one region of an arena. */
@@ -41,6 +43,10 @@ export class ArenaBlockPool implements BlockPool {
 
   get taken(): number {
     return this.#count - this.#free.length;
+  }
+
+  get left(): number {
+    return this.#free.length;
   }
 
   take(): Block {
@@ -70,6 +76,10 @@ export class HeapBlockPool implements BlockPool {
 
   get taken(): number {
     return this.#made - this.#free.length;
+  }
+
+  get left(): number {
+    return this.#countMax - this.taken;
   }
 
   take(): Block {

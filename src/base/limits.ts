@@ -28,26 +28,40 @@ export const limits = {
   /** Blocks that all links together may queue bytes in, and their size. */
   peerBlocks: 512,
   peerBlockBytes: 64 * KiB,
+  /** So many of them are kept for what is small and cannot wait: handshakes, reads, signs of life. */
+  peerBlocksSpare: 128,
   /** Blocks for answers to NBD clients: the longest answer beside ordinary ones and the unfilled ends of blocks. */
   nbdBlocks: 640,
   nbdBlockBytes: 64 * KiB,
   /** Pages that wait for a server with room are mentioned so often. */
   starvedNoticeMs: 5_000,
-  /** Slots that one turn zeroes. */
+  /** Slots that one turn zeroes, for all requests together. */
   zeroSlotsPerTurn: 16_384,
   /** The line of NBD requests that found no room is kept to for so long after its first one changed … */
   nbdLineKeptMs: 300,
   /** … and then so long those who need less may pass, before it is kept to again. */
   nbdLinePassedMs: 1_700,
+  /** What a request takes of that at least, and at most before the next one has its turn. */
+  zeroSlotsMin: 64,
+  zeroSlotsAtATime: 4_096,
   /** A client that does not do its part for so long, while others wait for what it holds, is disconnected. */
   nbdIdleUnderContentionMsMax: 30_000,
   /** A client must have chosen an export within this time. */
   nbdNegotiationMsMax: 10_000,
-  /** Extents in one answer to BLOCK_STATUS, and slots looked at for it. */
+  /** Extents in one answer to BLOCK_STATUS, slots looked at for it, and for all of one turn. */
   blockStatusExtentsMax: 1024,
   blockStatusSlotsMax: 262_144,
+  blockStatusSlotsPerTurn: 262_144,
+  /** Most bytes of an answer without data: BLOCK_STATUS with all its extents. */
+  nbdPlainAnswerBytesMax: 16 * KiB,
+  /** Bytes of refusals that one read from a socket may cause, all requests in it being wrong. */
+  nbdInputAnswerBytes: 1 * MiB,
   /** A link with something outstanding that has been silent for so long is given up. */
   linkSilenceMsMax: 2_000,
+  /** A link on which a request has waited for so long, whatever else is answered, is given up. */
+  linkAnswerMsMax: 30_000,
+  /** Most that one tick of the client counts for: while it did not run itself, no server was silent. */
+  clientTickMsMax: 1_000,
   /** An idle link is asked for a sign of life so often. */
   linkPingMs: 1_000,
   linkConnectMsMax: 3_000,

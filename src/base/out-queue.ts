@@ -36,6 +36,11 @@ export class OutQueue implements ByteSink {
     return this.#queuedBytes;
   }
 
+  /** Blocks that the pool behind this queue still has. */
+  get blocksLeft(): number {
+    return this.#pool.left;
+  }
+
   get bytes(): Uint8Array {
     invariant(this.#last !== undefined, "bytes are asked for after a reserve");
     return this.#last.block.bytes;

@@ -86,6 +86,18 @@ export class Admission {
     return load + frames <= this.#limits.clientFramesSoft / others;
   }
 
+  /**
+   * Whether more may be read of who asks: false while its client leaves more answers untaken than its share, those
+   * that the protocol itself gives included. They go out sooner or later: then is the time to try again.
+   */
+  takesInput(who: Admitted): boolean {
+    if (who.queuedBytes === 0) return true;
+    this.#active.add(who);
+    const sharePages = limits.clientFramesSoft / this.#active.size;
+    if (who.queuedBytes > sharePages * PAGE_BYTES) return false;
+    return this.#answerBytes + this.#queuedBytes() + limits.nbdInputAnswerBytes <= this.#answerBytesMax;
+  }
+
   #waitInLine(who: Admitted): void {
     if (this.#line.length === 0) {
       this.#lineSinceMs = this.#nowMs;

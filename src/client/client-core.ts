@@ -68,9 +68,15 @@ export class ClientCore implements LinkPort {
   readonly #links: (ServerLink | undefined)[] = [];
   readonly #waiting: (FrameQueue | undefined)[] = [];
   readonly #all = new Set<ServerLink>();
+  /** A server that does not read, or whose link is ending, holds up no page: others are looked at. */
+  readonly #takesPages = (holder: Holder): boolean => {
+    const link = this.#links[holder.index];
+    return link?.up === true && link.hasRoom;
+  };
   #nextPageId = 1;
   #nowMs = 0;
   #starvedSinceMs: number | undefined;
+  #tickedMs: number | undefined;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
@@ -170,12 +176,21 @@ export class ClientCore implements LinkPort {
       this.counters.sameFilledOut += 1;
       return this.#writeDone(frame);
     }
+    this.#identify(frame);
+    this.#pending.push(frame);
+    this.#toPlace.push(frame);
+  }
+
+  /** Gives the frame's page a new id, and its checksum, which depends on the id. */
+  #identify(frame: number): void {
     const id = this.#nextPageId;
     this.#nextPageId += 1;
     this.frames.pageId[frame] = id;
-    this.frames.checksum[frame] = this.#arena.pageChecksum(at, lowWord(id), highWord(id));
-    this.#pending.push(frame);
-    this.#toPlace.push(frame);
+    this.frames.checksum[frame] = this.#arena.pageChecksum(
+      this.frames.address(frame),
+      lowWord(id),
+      highWord(id),
+    );
   }
 
   #applyZero(slot: number, hole: boolean): void {
@@ -239,14 +254,9 @@ export class ClientCore implements LinkPort {
     for (;;) {
       while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
       if (queue.length === 0) return;
-      const holder = this.table.choose();
+      const holder = this.table.choose(this.#takesPages);
       const link = holder === undefined ? undefined : this.#links[holder.index];
-      if (
-        holder === undefined ||
-        link === undefined ||
-        link.out.queuedBytes > this.#limits.peerQueueBytesSoft
-      )
-        return;
+      if (holder === undefined || link === undefined) return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
         this.frames.placedOn[frame] = holder.index;
@@ -258,14 +268,24 @@ export class ClientCore implements LinkPort {
 
   /** Time passes: silent links are given up, idle ones asked for a sign of life. */
   tick(nowMs: number): void {
+    const deafMs = nowMs - (this.#tickedMs ?? nowMs) - limits.clientTickMsMax;
+    this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
     for (const link of this.#all) {
+      if (deafMs > 0) link.lastHeardMs = Math.min(nowMs, link.lastHeardMs + deafMs);
       const silentMs = nowMs - link.lastHeardMs;
       const silentMsMax = link.up ? limits.linkSilenceMsMax : limits.linkConnectMsMax;
       if ((link.owed || !link.up) && silentMs > silentMsMax) {
         this.dropLink(
           link,
           new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true }),
+        );
+      } else if (deafMs <= 0 && nowMs - (link.waitingSinceMs ?? nowMs) > limits.linkAnswerMsMax) {
+        this.dropLink(
+          link,
+          new NswapError("PEER_SILENT", `no answer to a request for ${limits.linkAnswerMsMax} ms`, {
+            retry: true,
+          }),
         );
       } else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
     }
@@ -292,7 +312,14 @@ export class ClientCore implements LinkPort {
   /** A connection to a memory server was made; what comes from it goes to the link. */
   openLink(out: OutQueue, nowMs: number): ServerLink {
     const { arena, own, prover } = this.#options;
-    const link = new ServerLink(out, { arena, frames: this.frames, own: own(), prover, port: this });
+    const link = new ServerLink(out, {
+      arena,
+      frames: this.frames,
+      own: own(),
+      prover,
+      queueBytesSoft: this.#limits.peerQueueBytesSoft,
+      port: this,
+    });
     link.lastHeardMs = nowMs;
     this.#all.add(link);
     return link;
@@ -315,7 +342,11 @@ export class ClientCore implements LinkPort {
     this.table.setAway(holder);
     this.counters.linksLost += 1;
     link.surrender(
-      (frame) => this.#placeAgain(holder, frame),
+      (frame) => {
+        // The server may hold the page unacknowledged: under its old id an INVALIDATE could meet the new sending.
+        this.#identify(frame);
+        this.#placeAgain(holder, frame);
+      },
       (frame) => this.#waitingFor(holder).push(frame),
     );
     this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
@@ -375,6 +406,7 @@ export class ClientCore implements LinkPort {
   /** The client ends in order: servers may drop its pages. */
   goodbye(): void {
     for (const link of this.#all) link.goodbye();
+    for (const link of this.#links) this.#flushLink(link);
   }
 
   // LinkPort

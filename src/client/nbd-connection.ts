@@ -77,6 +77,8 @@ export class NbdConnection implements NbdHandler, Admitted {
     invariant(bytes === this.#arena.bytes, "NBD bytes are received into the arena");
     this.#progressMs = nowMs;
     if (this.#over) return end - start;
+    // What was admitted is always taken in; beyond that, a client that takes no answers is not listened to.
+    if (this.#openPayloads === 0 && !this.#front.admission.takesInput(this)) return 0;
     let taken = 0;
     this.#guard(() => {
       taken = this.session.receive(bytes, start, end);
@@ -149,13 +151,25 @@ export class NbdConnection implements NbdHandler, Admitted {
       case NbdCommand.WRITE_ZEROES:
         return this.#zero(nbd);
       case NbdCommand.BLOCK_STATUS:
-        this.#blockStatus(nbd);
-        return true;
+        return this.#answerNow(nbd, limits.nbdPlainAnswerBytesMax);
       default:
         // FLUSH covers writes that were answered, and those are held by a server; CACHE has nothing to do.
-        this.session.replyOk(nbd);
-        return true;
+        return this.#answerNow(nbd, 0);
     }
+  }
+
+  /** Answers at once, if admission agrees: answers that nobody takes use up what others need. */
+  #answerNow(nbd: NbdRequest, answerBytes: number): boolean {
+    const looks = nbd.command === NbdCommand.BLOCK_STATUS;
+    if (looks && this.#front.lookBudget <= 0) {
+      this.#front.offerLater(this);
+      return false;
+    }
+    if (!this.#front.admission.admit(this, 0, answerBytes)) return false;
+    if (looks) this.#blockStatus(nbd);
+    else this.session.replyOk(nbd);
+    this.#front.admission.release(this, 0, answerBytes);
+    return true;
   }
 
   /** A request record, if admission agrees. `extraFrames` are for the parts of pages at both ends. */
@@ -268,12 +282,15 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   /** Zeroes some of the request's slots; a long range takes several turns, so that others are not held up. */
   zeroSome(request: ClientRequest): void {
-    const end = Math.min(request.endSlot, request.nextSlot + this.#front.limits.zeroSlotsPerTurn);
+    const from = request.nextSlot;
+    const most = Math.min(limits.zeroSlotsAtATime, Math.max(0, this.#front.zeroBudget));
+    const end = Math.min(request.endSlot, from + most);
     const hole = request.nbd === undefined || !request.nbd.noHole;
     for (; request.nextSlot < end; request.nextSlot += 1) {
       request.remaining += 1;
       this.#core.zeroPage(request.nextSlot, hole, request);
     }
+    this.#front.zeroBudget -= Math.max(limits.zeroSlotsMin, request.nextSlot - from);
     if (request.nextSlot < request.endSlot) this.#front.zeroLater(request);
     else request.settle();
   }
@@ -284,13 +301,15 @@ export class NbdConnection implements NbdHandler, Admitted {
     const end = nbd.offset + nbd.length;
     let at = nbd.offset;
     const slotsMax = this.#front.limits.blockStatusSlotsMax;
-    for (let looked = 0; at < end && looked < slotsMax; looked += 1) {
+    let looked = 0;
+    for (; at < end && looked < slotsMax; looked += 1) {
       const slot = Math.floor(at / PAGE_BYTES);
       const to = Math.min(end, (slot + 1) * PAGE_BYTES);
       const zero = this.#core.isZero(slot) ? NbdAllocation.ZERO : 0;
       if (!extents.add(to - at, zero | (this.#core.isHole(slot) ? NbdAllocation.HOLE : 0))) break;
       at = to;
     }
+    this.#front.lookBudget -= looked + 1;
     this.session.replyBlockStatus(nbd, extents);
   }
 
@@ -312,6 +331,8 @@ export class NbdConnection implements NbdHandler, Admitted {
     const { nbd } = request;
     request.nbd = undefined;
     if (nbd.command === NbdCommand.WRITE) this.#dropRestOfPayload(request);
+    // Zeros that came later than the next client's writes would undo them.
+    request.endSlot = Math.min(request.endSlot, request.nextSlot);
   }
 
   #dropRestOfPayload(request: ClientRequest): void {

@@ -32,11 +32,15 @@ export class NbdFront {
   readonly extents = new NbdExtents(limits.blockStatusExtentsMax);
   readonly wake: () => void;
   requestsInFlight = 0;
+  /** Slots that may still be zeroed, and looked at for BLOCK_STATUS, in this turn. */
+  zeroBudget: number;
+  lookBudget: number = limits.blockStatusSlotsPerTurn;
   readonly #exports: NbdExportTable;
   readonly #notice: (text: string) => void;
   readonly #connections = new Set<NbdConnection>();
-  #zeroing: ClientRequest[] = [];
-  readonly #toOffer: NbdConnection[] = [];
+  readonly #zeroing: ClientRequest[] = [];
+  #toOffer: NbdConnection[] = [];
+  #offering: NbdConnection[] = [];
 
   constructor(options: NbdFrontOptions) {
     this.arena = options.arena;
@@ -44,6 +48,7 @@ export class NbdFront {
     this.wake = options.wake;
     this.#notice = options.notice;
     this.limits = options.limits ?? clientLimits;
+    this.zeroBudget = this.limits.zeroSlotsPerTurn;
     this.admission = new Admission(options.core.frames, options.answerBytesMax, this.limits);
     this.#exports = new NbdExportTable([
       describeExport(options.exportName, options.sizeBytes, this.limits.nbdRequestBytesMax),
@@ -91,17 +96,22 @@ export class NbdFront {
 
   /** End of a turn: goes on with long ranges of zeros, and lets waiting requests in. */
   flush(): void {
-    const now = this.#zeroing;
-    if (now.length > 0) {
-      this.#zeroing = [];
-      for (const request of now) request.connection.zeroSome(request);
+    this.zeroBudget = this.limits.zeroSlotsPerTurn;
+    this.lookBudget = limits.blockStatusSlotsPerTurn;
+    while (this.zeroBudget > 0 && this.#zeroing.length > 0) {
+      const request = this.#zeroing.shift()!;
+      request.connection.zeroSome(request);
     }
+    if (this.#zeroing.length > 0) this.wake();
     this.admission.advance();
-    for (let i = 0; i < this.#toOffer.length; i += 1) {
-      this.#toOffer[i]!.offered = false;
-      this.#toOffer[i]!.retry();
+    const now = this.#toOffer;
+    this.#toOffer = this.#offering;
+    this.#offering = now;
+    for (let i = 0; i < now.length; i += 1) {
+      now[i]!.offered = false;
+      now[i]!.retry();
     }
-    this.#toOffer.length = 0;
+    now.length = 0;
   }
 
   tick(nowMs: number): void {

@@ -30,7 +30,9 @@ import {
   WireError,
 } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
+import { NswapError } from "../base/errors.ts";
 import { toHex } from "../base/hex.ts";
+import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { FrameQueue } from "./frame-queue.ts";
@@ -58,6 +60,8 @@ export interface LinkOptions {
   frames: FrameTable;
   own: Hello;
   prover: Prover | undefined;
+  /** Bytes queued beyond which what may wait is not added. */
+  queueBytesSoft: number;
   port: LinkPort;
 }
 
@@ -73,6 +77,7 @@ export class ServerLink {
   readonly #arena: Arena;
   readonly #frames: FrameTable;
   readonly #port: LinkPort;
+  readonly #queueBytesSoft: number;
   readonly #reader: FrameReader;
   readonly #handshake: Handshake;
   readonly #window: Window;
@@ -82,7 +87,13 @@ export class ServerLink {
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   #nowMs = 0;
   #pingSentMs: number | undefined;
+  #pingDue = false;
+  #goodbyeDue = false;
   #listing = false;
+  /** Cursor of the LIST to be sent at the end of the turn. */
+  #listFrom: number | undefined;
+  /** An INVALIDATE was dropped for want of room: a new list finds what the server holds in vain. */
+  #listAgain = false;
   #entryFrame = NO_FRAME;
   #entryIndex = -1;
   #closed: Error | undefined;
@@ -92,11 +103,17 @@ export class ServerLink {
     this.#arena = options.arena;
     this.#frames = options.frames;
     this.#port = options.port;
+    this.#queueBytesSoft = options.queueBytesSoft;
     this.#window = new Window(options.frames.count);
     this.#gets = new FrameQueue(options.frames);
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
     this.#reader = new FrameReader(this);
     this.#handshake.start();
+  }
+
+  /** When the oldest request without an answer was sent; undefined if there is none. */
+  get waitingSinceMs(): number | undefined {
+    return this.#window.oldestSentAtMs;
   }
 
   /** Why the link is over, if it is. */
@@ -106,6 +123,11 @@ export class ServerLink {
 
   get up(): boolean {
     return this.#closed === undefined && this.#handshake.complete;
+  }
+
+  /** True while there is room for what is long or may wait: pages, and what to drop. */
+  get hasRoom(): boolean {
+    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.blocksLeft >= limits.peerBlocksSpare;
   }
 
   /** True while the server owes an answer. */
@@ -124,9 +146,17 @@ export class ServerLink {
       return taken;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      if (!error.remote) putError(this.out, error.wireCode, error.message);
-      this.#closed = error;
+      if (this.#closed === undefined && !error.remote) this.#sayLastWord(error);
+      this.#closed ??= error;
       return end - start;
+    }
+  }
+
+  #sayLastWord(error: PeerError): void {
+    try {
+      putError(this.out, error.wireCode, error.message);
+    } catch (noRoom) {
+      if (!(noRoom instanceof NswapError)) throw noRoom;
     }
   }
 
@@ -159,17 +189,21 @@ export class ServerLink {
     this.#gets.push(frame);
   }
 
-  /** The server may drop the page. */
+  /** The server may drop the page. Never fails: what finds no room is found again by a list. */
   invalidate(pageId: number): void {
+    if (this.#invalidCount === INVALIDATE_PAGES_MAX) this.#flushInvalid();
+    if (this.#invalidCount === INVALIDATE_PAGES_MAX) {
+      this.#listAgain = true;
+      return;
+    }
     this.#invalid[this.#invalidCount] = pageId;
     this.#invalidCount += 1;
-    if (this.#invalidCount === INVALIDATE_PAGES_MAX) this.#flushInvalid();
   }
 
   /** Starts to ask for the list of what the server holds for us. */
   list(): void {
     this.#listing = true;
-    putList(this.out, 0);
+    this.#listFrom = 0;
   }
 
   /** Asks for a sign of life, unless one is owed already. */
@@ -177,18 +211,28 @@ export class ServerLink {
     if (this.owed) return;
     this.lastHeardMs = nowMs;
     this.#pingSentMs = nowMs;
-    putBare(this.out, FrameType.PING);
+    this.#pingDue = true;
   }
 
   /** The client leaves for good: the server may drop all its pages. */
   goodbye(): void {
-    if (this.up) putBare(this.out, FrameType.GOODBYE);
+    this.#goodbyeDue = this.up;
   }
 
-  /** End of the turn: encodes what was gathered. */
+  /** End of the turn: encodes what was gathered. Throws LIMIT_REACHED. */
   flush(nowMs: number): void {
     while (this.#gets.length > 0) this.#flushGets(nowMs);
     if (this.#invalidCount > 0) this.#flushInvalid();
+    if (this.#listAgain && !this.#listing && this.hasRoom) {
+      this.#listAgain = false;
+      this.list();
+    }
+    if (this.#listFrom !== undefined) putList(this.out, this.#listFrom);
+    this.#listFrom = undefined;
+    if (this.#pingDue) putBare(this.out, FrameType.PING);
+    this.#pingDue = false;
+    if (this.#goodbyeDue) putBare(this.out, FrameType.GOODBYE);
+    this.#goodbyeDue = false;
   }
 
   #flushGets(nowMs: number): void {
@@ -205,7 +249,9 @@ export class ServerLink {
     this.#frames.next[last] = NO_FRAME;
   }
 
+  /** Leaves them where they are while there is no room. */
   #flushInvalid(): void {
+    if (!this.hasRoom) return;
     let at = beginInvalidate(this.out, this.#invalidCount);
     for (let i = 0; i < this.#invalidCount; i += 1) {
       putWide(this.out.view, at, this.#invalid[i]!);
@@ -338,6 +384,8 @@ export class ServerLink {
   }
 
   #acked(reader: FrameReader): void {
+    // Before the entries: one that says FULL counts for more than figures with room, or it would be asked for ever.
+    this.#reportCapacity(reader);
     for (let i = 0; i < reader.count; i += 1) {
       const at = CAPACITY_BYTES + i * ACK_ENTRY_BYTES;
       this.#ackedOne(
@@ -346,8 +394,6 @@ export class ServerLink {
         reader.body.getUint16(at + 6, true),
       );
     }
-    // After the entries: what they settle is in the figures already.
-    this.#reportCapacity(reader);
   }
 
   #ackedOne(seq: number, accepted: number, status: number): void {
@@ -389,7 +435,7 @@ export class ServerLink {
       this.#port.pageListed(this, getWide(reader.body, at), getWide(reader.body, at + 8));
     }
     if (reader.aux === LIST_END) this.#listing = false;
-    else putList(this.out, reader.aux);
+    else this.#listFrom = reader.aux;
   }
 }
 

@@ -43,6 +43,11 @@ export class Window {
     return (this.#nextSeq - this.#oldestSeq) >>> 0 > (this.#mask + 1) / 2;
   }
 
+  /** When the oldest unanswered request was sent; undefined if there is none. */
+  get oldestSentAtMs(): number | undefined {
+    return this.#outstanding === 0 ? undefined : this.#sentAtMs[this.#oldestSeq & this.#mask];
+  }
+
   /** Enters a request for `count` pages linked from `head`; returns its sequence number. */
   enter(kind: number, head: number, count: number, nowMs: number): number {
     const seq = this.#nextSeq;

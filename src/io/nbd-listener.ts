@@ -18,6 +18,7 @@ export interface NbdListenerOptions {
   carryPool: BlockPool;
   flusher: TurnFlusher;
   nowMs: () => number;
+  notice: (text: string) => void;
 }
 
 /** Where a listener listens. */
@@ -39,6 +40,7 @@ export class NbdListener {
     if ("path" in address) await clearSocketPath(address.path);
     const listener = new NbdListener(options);
     await listen(listener.#server, address);
+    listener.#server.on("error", (error) => options.notice(`cannot accept an NBD client: ${error.message}`));
     return listener;
   }
 
@@ -68,7 +70,15 @@ export class NbdListener {
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
     };
-    const connection: NbdConnection = front.connect(out, port, nowMs());
+    let connection: NbdConnection;
+    try {
+      connection = front.connect(out, port, nowMs());
+    } catch (error) {
+      if (!(error instanceof NswapError)) throw error;
+      this.#options.notice(`an NBD client is turned away: ${error.message}`);
+      accepted.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));
   }

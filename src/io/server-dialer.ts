@@ -27,6 +27,8 @@ interface Target {
   /** Identity that answered there last. */
   identity: string | undefined;
   retryMs: number;
+  /** When the link that stands came up. */
+  upSinceMs: number | undefined;
   timer: NodeJS.Timeout | undefined;
   socket: StreamSocket | undefined;
   link: ServerLink | undefined;
@@ -62,6 +64,7 @@ export class ServerDialer {
       label,
       identity: undefined,
       retryMs: limits.linkRetryMsMin,
+      upSinceMs: undefined,
       timer: undefined,
       socket: undefined,
       link: undefined,
@@ -100,8 +103,14 @@ export class ServerDialer {
       },
       { region, carryPool, flusher },
     );
+    let link: ServerLink;
+    try {
+      link = core.openLink(out, nowMs());
+    } catch (error) {
+      if (!(error instanceof NswapError)) throw error;
+      return this.#dialLater(target, error.message);
+    }
     target.socket = socket;
-    const link = core.openLink(out, nowMs());
     target.link = link;
     this.#byLink.set(link, target);
     socket.attach((into, onRead) => {
@@ -129,8 +138,7 @@ export class ServerDialer {
     if (target.identity !== identity)
       notice(`linked to memory server "${name}" at ${target.host}:${target.port}`);
     target.identity = identity;
-    target.retryMs = limits.linkRetryMsMin;
-    target.lastError = "";
+    target.upSinceMs = this.#options.nowMs();
   }
 
   /** The core has given the link up: nothing more is expected of the other side, not even to read. */
@@ -139,7 +147,7 @@ export class ServerDialer {
   }
 
   #ended(target: Target, error: Error | undefined): void {
-    const { core, notice } = this.#options;
+    const { core } = this.#options;
     const link = target.link!;
     const why = link.closed ?? error ?? new NswapError("PEER_CLOSED", "the connection ended");
     core.linkEnded(link);
@@ -148,9 +156,21 @@ export class ServerDialer {
     target.link = undefined;
     target.whenEnded?.();
     if (target.forgotten || this.#stopped) return this.#drop(target);
-    if (why.message !== target.lastError) {
-      target.lastError = why.message;
-      notice(`no link to "${target.label}" at ${target.host}:${target.port}: ${why.message}; trying again`);
+    // Only a link that lasted makes the pauses short again: a welcome may be followed by the same error every time.
+    if (this.#options.nowMs() - (target.upSinceMs ?? Number.POSITIVE_INFINITY) > limits.linkRetryMsMax) {
+      target.retryMs = limits.linkRetryMsMin;
+      target.lastError = "";
+    }
+    target.upSinceMs = undefined;
+    this.#dialLater(target, why.message);
+  }
+
+  #dialLater(target: Target, why: string): void {
+    if (why !== target.lastError) {
+      target.lastError = why;
+      this.#options.notice(
+        `no link to "${target.label}" at ${target.host}:${target.port}: ${why}; trying again`,
+      );
     }
     target.timer = setTimeout(() => this.#dial(target), target.retryMs);
     target.retryMs = Math.min(target.retryMs * 2, limits.linkRetryMsMax);

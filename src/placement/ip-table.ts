@@ -7,6 +7,8 @@ import { Holder } from "./holder.ts";
 const SLOWER_FACTOR = 4;
 const SLOW_MS = 2;
 
+const anyHolder = (): boolean => true;
+
 /**
  * A client's table of memory servers and their (possibly stale) free frames. A row's index stays as long as a slot
  * may mean it; a dead holder's row is used again once no slot does.
@@ -91,22 +93,22 @@ export class IpTable {
   /**
    * Where the next pages go: the better of two candidates drawn at random, by room and latency ("power of two
    * choices": even spread although the figures are stale); all are looked at when neither seems to have room.
-   * Undefined if nobody takes pages.
+   * Undefined if nobody takes pages; those that `takes` says no to are passed over.
    */
-  choose(): Holder | undefined {
+  choose(takes: (holder: Holder) => boolean = anyHolder): Holder | undefined {
     const count = this.#up.length;
     if (count === 0) return undefined;
     const first = this.#up[this.#prng.below(count)]!;
     const second = this.#up[this.#prng.below(count)]!;
     const best = this.#better(first, second);
-    if (!best.full && best.freeEstimate > 0) return best;
-    return this.#bestOfAll();
+    if (!best.full && best.freeEstimate > 0 && takes(best)) return best;
+    return this.#bestOfAll(takes);
   }
 
-  #bestOfAll(): Holder | undefined {
+  #bestOfAll(takes: (holder: Holder) => boolean): Holder | undefined {
     let best: Holder | undefined;
     for (const holder of this.#up) {
-      if (!holder.full) best = best === undefined ? holder : this.#better(best, holder);
+      if (!holder.full && takes(holder)) best = best === undefined ? holder : this.#better(best, holder);
     }
     return best;
   }

@@ -1,0 +1,42 @@
+import { expect, test } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
+import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
+
+test("the server with the most room does not read: the others take the pages at once", () => {
+  const client = new TestClient({ frames: 6000 });
+  const deaf = client.join(memoryServer("a", 100_000));
+  client.join(memoryServer("b", 10_000));
+  deaf.toServer = false;
+  const writes = [...Array(5000).keys()].map((slot) => client.write(slot, pageOf(slot)));
+  client.pump();
+  const waiting = writes.filter((write) => !write.done).length;
+  expect(waiting).toBeLessThanOrEqual(limits.peerQueueBytesSoft / 4096 + 32);
+});
+
+test("a server that says FULL with room in its figures is not asked again in the same breath", () => {
+  const client = new TestClient();
+  // Its figures are those of a store that could take everything, and it has room for little.
+  const server = memoryServer("a", 64);
+  const free = 2 ** 32 - 1;
+  Object.defineProperty(server, "capacity", { get: () => ({ free, limit: free, used: 0 }) });
+  const liar = client.join(server);
+  const writes = [...Array(96).keys()].map((slot) => client.write(slot, pageOf(slot)));
+  for (let turn = 0; turn < 50; turn += 1) {
+    client.turn();
+    client.deliverToServer(liar);
+    client.deliverToClient(liar);
+  }
+  expect(liar.server.snapshot().counters.fullRefusals).toBeLessThan(3);
+  // It is asked now and then: room may have come.
+  for (; client.nowMs < 5_000; client.nowMs += limits.tickMs) {
+    client.core.tick(client.nowMs);
+    for (let i = 0; i < 3; i += 1) {
+      client.turn();
+      client.deliverToServer(liar);
+      client.deliverToClient(liar);
+    }
+  }
+  expect(liar.server.snapshot().counters.fullRefusals).toBeGreaterThan(3);
+  client.join(memoryServer("b", 200));
+  expect(writes.every((write) => write.done)).toBe(true);
+});
