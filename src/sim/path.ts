@@ -8,6 +8,8 @@ export class Path {
   splitRate: number;
   latencyMs: number;
   jitterMs: number;
+  /** No clog lasts longer. */
+  clogMsMax = Number.POSITIVE_INFINITY;
   /** Connections are refused until then. */
   refusesUntilMs = 0;
   readonly #queue: EventQueue;
@@ -36,6 +38,9 @@ export class Path {
   }
 
   clog(side: 0 | 1, untilMs: number): void {
-    this.#cloggedUntilMs[side] = Math.max(this.#cloggedUntilMs[side], untilMs);
+    this.#cloggedUntilMs[side] = Math.max(
+      this.#cloggedUntilMs[side],
+      Math.min(untilMs, this.#queue.nowMs + this.clogMsMax),
+    );
   }
 }

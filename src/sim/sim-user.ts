@@ -14,6 +14,9 @@ import { Violation } from "./violation.ts";
 import type { End } from "./wire.ts";
 
 const EIO = 5;
+const CLOG_MS_MAX = 8_000;
+/** A slot's page is not looked at more often. */
+const LOOK_MS = 50;
 
 export interface SimUserOptions {
   queue: EventQueue;
@@ -44,6 +47,7 @@ export class SimUser implements NbdPeerPort {
   readonly #onHeld: SimUserOptions["onHeld"];
   /** By the far ends of their connections: what was not answered when the near end closed. */
   readonly #leftBehind = new Map<End, NbdPeer>();
+  readonly #lookedMs = new Map<number, number>();
   #cookie = 0;
   #working = true;
 
@@ -68,7 +72,10 @@ export class SimUser implements NbdPeerPort {
   }
 
   connect(): void {
-    const end = this.#network.connect(this.process, `${this.client.host}.user`, this.client.host);
+    const host = `${this.client.host}.user`;
+    // A client that is cut off for longer may be disconnected while others wait for what it holds.
+    this.#network.path(host, this.client.host).clogMsMax = CLOG_MS_MAX;
+    const end = this.#network.connect(this.process, host, this.client.host);
     const peer = new NbdPeer(end, this.process, this.#prng, this);
     this.peers.add(peer);
     this.#leftBehind.set(end.other, peer);
@@ -79,7 +86,7 @@ export class SimUser implements NbdPeerPort {
   ended(peer: NbdPeer): void {
     this.peers.delete(peer);
     const nowMs = this.process.nowMs;
-    if (!peer.leaving && peer.slowUntilMs === 0) {
+    if (!peer.leaving && peer.ready && peer.slowUntilMs === 0) {
       throw new Violation(nowMs, `${this.client.host} ended a connection whose client did nothing wrong`);
     }
     for (const operation of peer.outstanding.values()) {
@@ -263,7 +270,15 @@ export class SimUser implements NbdPeerPort {
     this.model.endRead(operation.begun);
     if (answer.error !== 0) return;
     for (const write of operation.writes) this.model.acknowledge(write);
-    for (const write of operation.writes) this.#onHeld(this, write.slot);
+    for (const write of operation.writes) this.#lookAt(write.slot);
+  }
+
+  /** Has a slot's page looked at that was just acknowledged, busy slots not every time. */
+  #lookAt(slot: number): void {
+    const nowMs = this.process.nowMs;
+    if (nowMs - (this.#lookedMs.get(slot) ?? -LOOK_MS) < LOOK_MS) return;
+    this.#lookedMs.set(slot, nowMs);
+    this.#onHeld(this, slot);
   }
 
   #violated(answer: NbdAnswer, operation: Operation, what: string): never {

@@ -45,6 +45,7 @@ export class End {
   #finAtMs: number | undefined;
   #paused = false;
   #arriving = false;
+  #breaking = false;
   #pieces: Uint8Array[] = [];
   #pieceFrom = 0;
   #written: (() => void) | undefined;
@@ -106,7 +107,9 @@ export class End {
   }
 
   #expect(bytes: Uint8Array): void {
-    if (this.closed || this.silent) return;
+    if (this.silent) return;
+    // Nobody is there to read it: the sender is told.
+    if (this.closed) return this.other.#breakLater();
     this.#lastAtMs = Math.max(this.#lastAtMs, this.path.arrivalMs());
     this.#incoming.push({ bytes, from: 0, atMs: this.#lastAtMs });
     this.#incomingBytes += bytes.length;
@@ -176,13 +179,14 @@ export class End {
 
   // The end
 
-  /** Closes this end: what the network has of its bytes still arrives, unless `abrupt`. */
+  /** Closes this end: what the network has of its bytes still arrives, unless `abrupt` or bytes were left unread. */
   close(abrupt: boolean): void {
     if (this.closed) return;
+    const unread = this.#incoming.length > 0 || this.other.#pieces.length > 0;
     this.closed = true;
     this.#pieces = [];
     this.#incoming.length = 0;
-    if (abrupt) this.other.#breakLater();
+    if (abrupt || (unread && !this.silent)) this.other.#breakLater();
     else this.other.#finish();
   }
 
@@ -194,6 +198,8 @@ export class End {
   }
 
   #breakLater(): void {
+    if (this.#breaking || this.silent) return;
+    this.#breaking = true;
     const atMs = Math.max(this.path.arrivalMs(), this.path.cloggedUntilMs(this.side));
     this.process.at(atMs, () => this.break());
   }
