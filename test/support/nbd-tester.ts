@@ -32,7 +32,7 @@ export class NbdTester {
   reads = true;
   readonly #client: TestClient;
   readonly #answers = new Map<bigint, NbdAnswer>();
-  #done = new Set<bigint>();
+  readonly #done = new Set<bigint>();
   #unsent: Buffer = Buffer.alloc(0);
   #unparsed: Buffer = Buffer.alloc(0);
   #cookie = 0n;
@@ -107,6 +107,12 @@ export class NbdTester {
   /** The answer of a request, if it has come whole. */
   answer(cookie: bigint): NbdAnswer | undefined {
     return this.#done.has(cookie) ? this.#answers.get(cookie) : undefined;
+  }
+
+  /** Its cookie may be used again. */
+  forget(cookie: bigint): void {
+    this.#done.delete(cookie);
+    this.#answers.delete(cookie);
   }
 
   get answered(): number {

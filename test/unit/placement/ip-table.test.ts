@@ -57,11 +57,11 @@ describe("choice of a server", () => {
 
   it("draws most on the server with the most room, and exhausts no small one beside it", () => {
     const { table, holders } = tableOf(8000, 2000, 1000);
-    const counts = tally(table, holders, 8000, (holder) => {
+    const counts = tally(table, holders, 4000, (holder) => {
       const { free, limit, used } = holder.capacity;
       holder.report({ free: free - 1, limit, used: used + 1 });
     });
-    expect(counts[0]).toBeGreaterThan(4000);
+    expect(counts[0]).toBeGreaterThan(2000);
     for (const holder of holders) expect(holder.capacity.free).toBeGreaterThan(50);
   });
 
