@@ -83,7 +83,7 @@ function controlOf(place: Place): string {
 }
 
 function commands(place: Place, pid: number): string {
-  const minFree = Number(sysctl("vm/min_free_kbytes"));
+  const minFree = Math.max(MIN_FREE_KIB, Number(sysctl("vm/min_free_kbytes")) || 0);
   const root = userInfo().uid === 0 ? "" : " (as root)";
   return `
   To look at it:
@@ -98,7 +98,7 @@ function commands(place: Place, pid: number): string {
 
   To let this machine swap over it${root}:
     sysctl -w vm.watermark_boost_factor=0         # was: ${sysctl("vm/watermark_boost_factor")}
-    sysctl -w vm.min_free_kbytes=${Math.max(MIN_FREE_KIB, minFree || 0)}            # was: ${sysctl("vm/min_free_kbytes")}
+    sysctl -w vm.min_free_kbytes=${minFree}            # was: ${sysctl("vm/min_free_kbytes")}
     apt-get install nbd-client
     modprobe nbd
     nbd-client -unix ${place.socket} /dev/nbd0 -b 4096
