@@ -10,6 +10,8 @@ export interface FioFigures {
   readonly meanUs: number;
   readonly p50Us: number;
   readonly p99Us: number;
+  /** Processor time that fio itself used. */
+  readonly fioCpuSeconds: number;
 }
 
 /**
@@ -48,6 +50,9 @@ export async function runWorkload(
 interface FioReport {
   jobs: {
     error: number;
+    usr_cpu: number;
+    sys_cpu: number;
+    job_runtime: number;
     mixed: {
       iops: number;
       bw_bytes: number;
@@ -85,6 +90,7 @@ async function fio(uri: string, load: readonly string[], timeoutMs: number): Pro
     meanUs: mixed.lat_ns.mean / 1000,
     p50Us: mixed.lat_ns.percentile["50.000000"]! / 1000,
     p99Us: mixed.lat_ns.percentile["99.000000"]! / 1000,
+    fioCpuSeconds: (((job.usr_cpu + job.sys_cpu) / 100) * job.job_runtime) / 1000,
   };
 }
 

@@ -56,8 +56,9 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
 }
 
 /**
- * Round 0 warms up and is thrown away: a node that has just started still compiles its code. Within a round each workload visits all targets before the next
- * workload, and each round starts with another target, so that drift of the machine hits all alike.
+ * Round 0 warms up and is thrown away: a node that has just started still compiles its code. Within a round each
+ * workload visits all targets before the next workload, and each round starts with another target, so that drift of
+ * the machine hits all alike.
  */
 async function measureInTurns(targets: readonly Target[], options: BenchOptions): Promise<Run[]> {
   const runs: Run[] = [];

@@ -1,4 +1,4 @@
-import { cpuSeconds, residentBytes } from "../support/proc.ts";
+import { cpuSeconds, machineCpu, residentBytes } from "../support/proc.ts";
 import { type FioFigures, runWorkload } from "./fio.ts";
 import { median } from "./statistics.ts";
 import { type Target, type TargetName, targetNames } from "./targets.ts";
@@ -16,6 +16,8 @@ export interface Run extends FioFigures {
   readonly cpuSecondsPerMillionPages: number;
   /** Sum over the processes of the target, right after the run. */
   readonly residentBytes: number;
+  /** Part of the machine's processor time that neither the target nor fio used. */
+  readonly othersShare: number;
   readonly residentByProcess: readonly { readonly title: string; readonly bytes: number }[];
 }
 
@@ -28,9 +30,14 @@ export async function measure(
   seconds: number,
 ): Promise<Run> {
   const processes = target.processes();
+  const machineBefore = machineCpu();
   const cpuBefore = totalCpuSeconds(processes);
   const figures = await runWorkload(target.uri, workload, sizeBytes, seconds);
   const cpuUsed = totalCpuSeconds(processes) - cpuBefore;
+  const machine = machineCpu();
+  const busy = machine.busySeconds - machineBefore.busySeconds;
+  const othersShare =
+    (busy - cpuUsed - figures.fioCpuSeconds) / (machine.totalSeconds - machineBefore.totalSeconds);
   const residentByProcess = processes.map(({ title, pid }) => ({ title, bytes: residentBytes(pid) }));
   const gone = residentByProcess.find(({ bytes }) => bytes === 0);
   if (gone !== undefined) throw new Error(`${target.name}: ${gone.title} ended under ${workload.name}`);
@@ -41,6 +48,7 @@ export async function measure(
     round,
     cpuSecondsPerMillionPages: (cpuUsed * MILLION) / (figures.bytes / PAGE_BYTES),
     residentBytes: residentByProcess.reduce((sum, { bytes }) => sum + bytes, 0),
+    othersShare: Math.max(0, othersShare),
     residentByProcess,
   };
 }

@@ -4,10 +4,13 @@ import { type GoalResult, pairs, type Ratio, ratioOf } from "./goals.ts";
 import type { Machine } from "./machine.ts";
 import { type FigureName, figureNames, type Medians, mediansOf, type Run } from "./measure.ts";
 import type { BenchOptions } from "./options.ts";
+import { median } from "./statistics.ts";
 import { targetTitles } from "./targets.ts";
 
 const MIB = 1024 * 1024;
 const DEPENDABLE_ROUNDS_MIN = 5;
+/** Above it the figures are marked as taken on a busy machine. */
+const OTHERS_SHARE_MAX = 0.1;
 
 /** Everything that a bench run found. */
 export interface Report {
@@ -81,20 +84,32 @@ export function toMarkdown(report: Report): string {
   ].join("\n")}\n`;
 }
 
-function preamble({ startedAt, machine, options }: Report): string[] {
+function preamble({ startedAt, machine, options, runs }: Report): string[] {
   const gib = (machine.memoryBytes / 1024 ** 3).toFixed(0);
   const lines = [
     `${startedAt}, ${machine.cpuCount} x ${machine.cpuModel}, ${gib} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}, ${machine.fio}, ${machine.nbdkit}.`,
     "",
     `fio's nbd engine over a Unix socket, random reads and writes half and half where the name says no more, ` +
-      `${options.rounds} round(s) of ${options.seconds} s after ${options.warmupSeconds} s each to warm up, targets taking turns; devices of ` +
-      `${options.sizeBytes / MIB} MiB, written full with random bytes before; every write carries fresh random ` +
-      "bytes, so no page is same-filled or compressible.",
+      `${options.rounds} round(s) of ${options.seconds} s after ${options.warmupSeconds} s each to warm up, targets ` +
+      `taking turns; devices of ${options.sizeBytes / MIB} MiB, written full with random bytes before; every write ` +
+      "carries fresh random bytes, so no page is same-filled or compressible.",
     "",
     `Load average before the start: ${machine.loadAtStart.toFixed(2)}. The load generator shares the processors ` +
       "with the targets: absolute figures are of this machine alone, ratios of one run are what compares.",
   ];
+  const others = median(runs.map((run) => run.othersShare));
+  lines.push(
+    "",
+    `Processor time that others used meanwhile: ${(others * 100).toFixed(0)}% (median of the runs).`,
+  );
+  if (others > OTHERS_SHARE_MAX) {
+    lines.push(
+      "",
+      "**The machine was not quiet. Targets of many processes suffer more from that than those of few, so these " +
+        "ratios do not decide anything.**",
+    );
+  }
   if (options.rounds < DEPENDABLE_ROUNDS_MIN) {
     lines.push("", `**Fewer than ${DEPENDABLE_ROUNDS_MIN} rounds: shows that it runs, is no measurement.**`);
   }

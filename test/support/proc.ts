@@ -20,6 +20,28 @@ export function cpuSeconds(pid: number): number {
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
 }
 
+/**
+ * Processor time of the whole machine since it started, in seconds over all processors. Busy is what processes used
+ * and what the hypervisor took; interrupts are not counted, since they are nobody's.
+ */
+export function machineCpu(): { readonly busySeconds: number; readonly totalSeconds: number } {
+  const line = readFileSync("/proc/stat", "latin1").split("\n", 1)[0]!;
+  const ticks = line.trim().split(/\s+/).slice(1, 9).map(Number);
+  const [user, nice, system, , , , , steal] = ticks as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const total = ticks.reduce((sum, each) => sum + each, 0);
+  const seconds = (each: number) => each / CLOCK_TICKS_PER_SECOND;
+  return { busySeconds: seconds(user + nice + system + steal), totalSeconds: seconds(total) };
+}
+
 /** Resident size of a process in bytes; 0 when it is gone. */
 export function residentBytes(pid: number): number {
   try {
