@@ -170,12 +170,21 @@ export class ClientCore implements LinkPort {
       this.counters.sameFilledOut += 1;
       return this.#writeDone(frame);
     }
+    this.#giveId(frame);
+    this.#pending.push(frame);
+    this.#toPlace.push(frame);
+  }
+
+  /** Gives the page in the frame an id that no server has seen yet. */
+  #giveId(frame: number): void {
     const id = this.#nextPageId;
     this.#nextPageId += 1;
     this.frames.pageId[frame] = id;
-    this.frames.checksum[frame] = this.#arena.pageChecksum(at, lowWord(id), highWord(id));
-    this.#pending.push(frame);
-    this.#toPlace.push(frame);
+    this.frames.checksum[frame] = this.#arena.pageChecksum(
+      this.frames.address(frame),
+      lowWord(id),
+      highWord(id),
+    );
   }
 
   #applyZero(slot: number, hole: boolean): void {
@@ -267,7 +276,10 @@ export class ClientCore implements LinkPort {
           link,
           new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true }),
         );
-      } else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
+        continue;
+      }
+      if (link.up && nowMs >= link.listAgainAtMs) link.list(nowMs);
+      else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
     }
     this.#sayIfStarved(nowMs);
     this.flush(nowMs);
@@ -315,7 +327,12 @@ export class ClientCore implements LinkPort {
     this.table.setAway(holder);
     this.counters.linksLost += 1;
     link.surrender(
-      (frame) => this.#placeAgain(holder, frame),
+      (frame) => {
+        // The server may have the page, and an INVALIDATE for that copy may be on its way, even over an older
+        // connection: it must not hit the page where it is sent next.
+        this.#giveId(frame);
+        this.#placeAgain(holder, frame);
+      },
       (frame) => this.#waitingFor(holder).push(frame),
     );
     this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
@@ -392,7 +409,9 @@ export class ClientCore implements LinkPort {
     this.table.setUp(holder);
     holder.report(capacity);
     // What it holds and we no longer mean (messages lost with an earlier link) is found out and dropped.
-    link.list();
+    link.list(this.#nowMs);
+    // An earlier connection may bring pages after that; by then the server has ended it.
+    if (known !== undefined) link.listAgainAtMs = this.#nowMs + limits.linkListAgainMs;
     const waiting = this.#waiting[holder.index];
     if (waiting !== undefined) this.#readAgain(waiting);
   }

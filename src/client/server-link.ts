@@ -70,6 +70,8 @@ export class ServerLink {
   /** Index of the holder behind it, once it is up. */
   holder = -1;
   lastHeardMs = 0;
+  /** When the list of what the server holds is to be asked for once more. */
+  listAgainAtMs = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
   readonly #frames: FrameTable;
   readonly #port: LinkPort;
@@ -167,7 +169,10 @@ export class ServerLink {
   }
 
   /** Starts to ask for the list of what the server holds for us. */
-  list(): void {
+  list(nowMs: number): void {
+    if (this.#listing) return;
+    if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
+    this.listAgainAtMs = Number.POSITIVE_INFINITY;
     this.#listing = true;
     putList(this.out, 0);
   }
