@@ -20,6 +20,9 @@ import { ClientRequest } from "./client-request.ts";
 import { NO_FRAME } from "./frame-table.ts";
 import type { NbdFront } from "./nbd-front.ts";
 
+/** Of an answer to BLOCK_STATUS. */
+const EXTENT_BYTES = 8;
+
 /** What a connection needs of the driver of its socket. */
 export interface NbdConnectionPort {
   /** The session can take bytes again that it left. */
@@ -149,13 +152,22 @@ export class NbdConnection implements NbdHandler, Admitted {
       case NbdCommand.WRITE_ZEROES:
         return this.#zero(nbd);
       case NbdCommand.BLOCK_STATUS:
+        if (!this.#answerFits(limits.blockStatusExtentsMax * EXTENT_BYTES)) return false;
         this.#blockStatus(nbd);
         return true;
       default:
+        if (!this.#answerFits(0)) return false;
         // FLUSH covers writes that were answered, and those are held by a server; CACHE has nothing to do.
         this.session.replyOk(nbd);
         return true;
     }
+  }
+
+  /** True if an answer that is given at once may be queued: whoever does not take answers is asked no more. */
+  #answerFits(bytes: number): boolean {
+    if (!this.#front.admission.admit(this, 0, bytes)) return false;
+    this.#front.admission.release(this, 0, bytes);
+    return true;
   }
 
   /** A request record, if admission agrees. `extraFrames` are for the parts of pages at both ends. */
@@ -269,7 +281,9 @@ export class NbdConnection implements NbdHandler, Admitted {
   /** Zeroes some of the request's slots; a long range takes several turns, so that others are not held up. */
   zeroSome(request: ClientRequest): void {
     const end = Math.min(request.endSlot, request.nextSlot + this.#front.limits.zeroSlotsPerTurn);
-    const hole = request.nbd === undefined || !request.nbd.noHole;
+    // Who asked is gone: the rest could come after what another connection writes meanwhile.
+    if (request.nbd === undefined) return request.settle();
+    const hole = !request.nbd.noHole;
     for (; request.nextSlot < end; request.nextSlot += 1) {
       request.remaining += 1;
       this.#core.zeroPage(request.nextSlot, hole, request);
