@@ -65,6 +65,8 @@ export const limits = {
   /** An idle link is asked for a sign of life so often. */
   linkPingMs: 1_000,
   linkConnectMsMax: 3_000,
+  /** A server that was linked again is asked once more, after so long, for a list of what it holds. */
+  linkListAgainMs: 90_000,
   /** How often the cores are told the time. */
   tickMs: 100,
   /** A connection that we end is given so long to take what is still queued. */
@@ -107,6 +109,10 @@ export const limits = {
   deviceBytesMax: 2 ** 31 * PAGE_BYTES,
 } as const;
 
+invariant(
+  limits.linkListAgainMs > limits.dataSilenceMsMax,
+  "by the second list the server has ended earlier connections",
+);
 invariant(limits.sendBlockBytes >= limits.receiveBytesMax, "a stalled read fits a block");
 invariant(
   limits.clientFrames * PAGE_BYTES >= limits.nbdRequestBytesMax + limits.clientFramesSoft * PAGE_BYTES,

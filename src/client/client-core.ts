@@ -287,7 +287,8 @@ export class ClientCore implements LinkPort {
             retry: true,
           }),
         );
-      } else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
+      } else if (link.up && nowMs >= link.listAgainAtMs) link.list(nowMs);
+      else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
     }
     this.#sayIfStarved(nowMs);
     this.flush(nowMs);
@@ -343,7 +344,8 @@ export class ClientCore implements LinkPort {
     this.counters.linksLost += 1;
     link.surrender(
       (frame) => {
-        // The server may hold the page unacknowledged: under its old id an INVALIDATE could meet the new sending.
+        // The server may have the page, and an INVALIDATE for that copy may be on its way, even over an older
+        // connection: it must not hit the page where it is sent next.
         this.#identify(frame);
         this.#placeAgain(holder, frame);
       },
@@ -424,7 +426,9 @@ export class ClientCore implements LinkPort {
     this.table.setUp(holder);
     holder.report(capacity);
     // What it holds and we no longer mean (messages lost with an earlier link) is found out and dropped.
-    link.list();
+    link.list(this.#nowMs);
+    // An earlier connection may bring pages after that; by then the server has ended it.
+    if (known !== undefined) link.listAgainAtMs = this.#nowMs + limits.linkListAgainMs;
     const waiting = this.#waiting[holder.index];
     if (waiting !== undefined) this.#readAgain(waiting);
   }

@@ -282,10 +282,12 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   /** Zeroes some of the request's slots; a long range takes several turns, so that others are not held up. */
   zeroSome(request: ClientRequest): void {
+    // Who asked is gone: the rest could come after what another connection writes meanwhile.
+    if (request.nbd === undefined) return request.settle();
     const from = request.nextSlot;
     const most = Math.min(limits.zeroSlotsAtATime, Math.max(0, this.#front.zeroBudget));
     const end = Math.min(request.endSlot, from + most);
-    const hole = request.nbd === undefined || !request.nbd.noHole;
+    const hole = !request.nbd.noHole;
     for (; request.nextSlot < end; request.nextSlot += 1) {
       request.remaining += 1;
       this.#core.zeroPage(request.nextSlot, hole, request);

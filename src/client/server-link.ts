@@ -74,6 +74,8 @@ export class ServerLink {
   /** Index of the holder behind it, once it is up. */
   holder = -1;
   lastHeardMs = 0;
+  /** When the list of what the server holds is to be asked for once more. */
+  listAgainAtMs = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
   readonly #frames: FrameTable;
   readonly #port: LinkPort;
@@ -201,7 +203,10 @@ export class ServerLink {
   }
 
   /** Starts to ask for the list of what the server holds for us. */
-  list(): void {
+  list(nowMs: number): void {
+    if (this.#listing) return;
+    if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
+    this.listAgainAtMs = Number.POSITIVE_INFINITY;
     this.#listing = true;
     this.#listFrom = 0;
   }
@@ -225,7 +230,7 @@ export class ServerLink {
     if (this.#invalidCount > 0) this.#flushInvalid();
     if (this.#listAgain && !this.#listing && this.hasRoom) {
       this.#listAgain = false;
-      this.list();
+      this.list(nowMs);
     }
     if (this.#listFrom !== undefined) putList(this.out, this.#listFrom);
     this.#listFrom = undefined;

@@ -71,7 +71,8 @@ export class ClientDataPlane {
       core: this.core,
       exportName: options.exportName,
       sizeBytes: options.sizeBytes,
-      answerBytesMax: nbdBytes,
+      // Pages do not straddle blocks.
+      answerBytesMax: limits.nbdBlocks * (limits.nbdBlockBytes - PAGE_BYTES),
       wake: () => flusher.wake(),
       notice,
     });

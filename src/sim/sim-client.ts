@@ -89,7 +89,7 @@ export class SimClient implements Listener {
       core: this.core,
       exportName: "",
       sizeBytes: options.slots * PAGE_BYTES,
-      answerBytesMax: nbdBytes,
+      answerBytesMax: options.nbdBlocks * (bounds.nbdBlockBytes - PAGE_BYTES),
       limits: bounds,
       wake: () => this.#flusher.wake(),
       notice,

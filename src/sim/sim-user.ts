@@ -229,6 +229,9 @@ export class SimUser implements NbdPeerPort {
     });
     const flags = command === Command.WRITE_ZEROES && this.#prng.chance(0.3) ? NO_HOLE : 0;
     this.#send(peer, command, flags, range, writes);
+    const { troubled } = this;
+    if (troubled && this.#prng.chance(0.03))
+      this.process.after(this.#prng.below(5), () => peer.hangUp(false));
   }
 
   read(peer: NbdPeer, range: { offset: number; length: number }): void {

@@ -19,7 +19,7 @@ const ANSWERED_MS = 90_000;
 /** then a reading of every device is, */
 const READ_MS = 60_000;
 /** and what dead connections held is given back by then. */
-const QUIET_MS = 75_000;
+const QUIET_MS = 100_000;
 /** Some moment within this time finds nobody sending anything. */
 const PAUSE_MS = 3_000;
 const BLOCK_BYTES = 16_384;
