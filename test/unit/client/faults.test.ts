@@ -20,8 +20,10 @@ import { limits } from "../../../src/base/limits.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
 import { PageResult } from "../../../src/client/page-waiter.ts";
 import { memoryServer, type Outcome, pageOf, TestClient, type Wire } from "../../support/cores.ts";
-import { NbdTester } from "../../support/nbd-tester.ts";
+import { equalBuffers, NbdTester } from "../../support/nbd-tester.ts";
 import { nbd } from "../../support/raw-nbd.ts";
+
+expect.addEqualityTesters([equalBuffers]);
 
 const PAGE = 4096;
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { memoryServer, pageOf, TestClient, type Wire } from "../../support/cores.ts";
-import { NbdTester } from "../../support/nbd-tester.ts";
+import { equalBuffers, NbdTester } from "../../support/nbd-tester.ts";
 import { nbd } from "../../support/raw-nbd.ts";
+
+expect.addEqualityTesters([equalBuffers]);
 
 const PAGE = 4096;
 const { command } = nbd;
