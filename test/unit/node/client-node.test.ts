@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -172,11 +172,18 @@ describe("a client that cannot start", () => {
     await ready({ path });
   });
 
-  it("touches no file that is in the way of its socket", async () => {
+  it("deletes no file that is in the way of its socket", async () => {
     const path = join(directory, "precious");
     writeFileSync(path, "data");
-    await expect(start({ socketPath: path })).rejects.toMatchObject({ code: expect.any(String) });
-    expect(existsSync(path)).toBe(true);
+    const link = join(directory, "link");
+    symlinkSync(path, link);
+    for (const way of [path, link, directory]) {
+      await expect(start({ socketPath: way })).rejects.toMatchObject({
+        code: "ADDRESS_IN_USE",
+        message: `${way} exists and is not a socket`,
+      });
+    }
+    expect(readFileSync(link, "utf8")).toBe("data");
   });
 
   it("says that its key file is missing or too open", async () => {
