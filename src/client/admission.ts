@@ -124,11 +124,14 @@ export class Admission {
     this.#answerBytes -= answerBytes;
   }
 
-  /** The connection is gone. What it still holds is released as its pages settle. */
+  /**
+   * The connection's session is over. What it still holds is released as its pages settle; the answers that its
+   * socket still has count until they are out or dropped.
+   */
   leave(who: Admitted): void {
     const at = this.#line.indexOf(who);
     if (at >= 0) this.#leaveLine(at);
-    if (who.heldFrames === 0) this.#active.delete(who);
+    if (who.heldFrames === 0 && who.queuedBytes === 0) this.#active.delete(who);
   }
 
   /** Lets those in line try again, in turn, as far as it goes. */

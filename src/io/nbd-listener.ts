@@ -1,4 +1,4 @@
-import { existsSync, unlinkSync } from "node:fs";
+import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
 import type { BlockPool } from "../base/blocks.ts";
 import { NswapError } from "../base/errors.ts";
@@ -110,6 +110,9 @@ export function listen(server: net.Server, address: NbdAddress): Promise<void> {
 
 async function clearSocketPath(path: string): Promise<void> {
   if (!existsSync(path)) return;
+  // Whatever else a mistyped path names is not ours to delete.
+  if (!lstatSync(path).isSocket())
+    throw new NswapError("ADDRESS_IN_USE", `${path} exists and is not a socket`);
   const alive = await new Promise<boolean>((resolve) => {
     const probe = net.connect({ path });
     probe.once("connect", () => {
@@ -118,6 +121,6 @@ async function clearSocketPath(path: string): Promise<void> {
     });
     probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
   });
-  if (alive) throw new NswapError("ADDRESS_IN_USE", `${path} exists and is not a dead socket`);
+  if (alive) throw new NswapError("ADDRESS_IN_USE", `${path} is in use already`);
   unlinkSync(path);
 }

@@ -213,3 +213,8 @@ function option(number: number, data: Uint8Array = Buffer.alloc(0)): Buffer {
   header.writeUInt32BE(data.length, 12);
   return Buffer.concat([header, data]);
 }
+
+/** For `expect.addEqualityTesters`: buffers compared in one go, where the usual way looks at each byte. */
+export function equalBuffers(a: unknown, b: unknown): boolean | undefined {
+  return Buffer.isBuffer(a) && Buffer.isBuffer(b) ? a.equals(b) : undefined;
+}

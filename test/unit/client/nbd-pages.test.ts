@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { Prng } from "../../../src/base/prng.ts";
 import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
-import { NbdTester } from "../../support/nbd-tester.ts";
+import { equalBuffers, NbdTester } from "../../support/nbd-tester.ts";
 import { nbd } from "../../support/raw-nbd.ts";
+
+expect.addEqualityTesters([equalBuffers]);
 
 const PAGE = 4096;
 const SLOTS = 64;

@@ -1,0 +1,252 @@
+import { describe, expect, it } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
+import { OutQueue } from "../../../src/base/out-queue.ts";
+import type { NbdFront } from "../../../src/client/nbd-front.ts";
+import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
+import { equalBuffers, NbdTester } from "../../support/nbd-tester.ts";
+import { nbd } from "../../support/raw-nbd.ts";
+
+expect.addEqualityTesters([equalBuffers]);
+
+const PAGE = 4096;
+const { command } = nbd;
+const FRAMES = 128;
+
+function newClient(): TestClient {
+  const client = new TestClient({ slots: 4096, frames: FRAMES, peerBlocks: 256, nbdBlocks: 64 });
+  client.join(memoryServer("a", 8192));
+  return client;
+}
+
+const pages = (count: number, from = 0): Buffer =>
+  Buffer.concat([...Array(count).keys()].map((i) => Buffer.from(pageOf(from + i))));
+
+/** Time passes for the front as well as for the core. */
+function pass(client: TestClient, ms: number): void {
+  for (const end = client.nowMs + ms; client.nowMs < end; client.nowMs += limits.tickMs) {
+    client.core.tick(client.nowMs);
+    client.front.tick(client.nowMs);
+    client.pump();
+  }
+}
+
+/** Requests of `count` frames that admission would take at once from somebody new. */
+function admits(front: NbdFront, frames: number, answerBytes: number): boolean {
+  const who = {
+    heldFrames: 0,
+    queuedBytes: 0,
+    idleSinceMs: Number.POSITIVE_INFINITY,
+    retry() {},
+    closeForContention() {},
+  };
+  const admitted = front.admission.admit(who, frames, answerBytes);
+  if (admitted) front.admission.release(who, frames, answerBytes);
+  front.admission.leave(who);
+  return admitted;
+}
+
+/** Everything was given back: a request for all there is would be taken. */
+function expectAtRest(client: TestClient): void {
+  client.pump();
+  expect(client.core.frames.used).toBe(0);
+  expect(client.front.requestsInFlight).toBe(0);
+  expect(client.nbdPool.taken).toBe(0);
+  client.front.flush();
+  expect(admits(client.front, FRAMES, 60 * limits.nbdBlockBytes)).toBe(true);
+  expect(admits(client.front, FRAMES + 1, 0)).toBe(false);
+}
+
+describe("admission", () => {
+  it("takes no more pages than there are frames, and the rest when they are free again", () => {
+    const client = newClient();
+    const wire = client.wires[0]!;
+    wire.toClient = false;
+    const peers = [...Array(4).keys()].map(() => new NbdTester(client));
+    const cookies: [NbdTester, bigint][] = [];
+    for (let i = 0; i < 40; i += 1) {
+      const peer = peers[i % 4]!;
+      cookies.push([
+        peer,
+        peer.ask({ command: command.write, offset: i * 16 * PAGE, payload: pages(16, i * 16) }),
+      ]);
+      client.pump();
+      expect(client.core.frames.used).toBeLessThanOrEqual(FRAMES);
+    }
+    expect(client.core.frames.used).toBeGreaterThan(FRAMES / 2);
+    expect(peers.some((peer) => peer.unsentBytes > 0)).toBe(true);
+    wire.toClient = true;
+    for (let round = 0; round < 40; round += 1) for (const peer of peers) peer.exchange();
+    expect(cookies.map(([peer, cookie]) => peer.answer(cookie)?.error)).toEqual(cookies.map(() => 0));
+    const [reader] = peers;
+    for (let i = 0; i < 40; i += 1) expect(reader!.read(i * 16 * PAGE, 16 * PAGE)).toEqual(pages(16, i * 16));
+    expectAtRest(client);
+  });
+
+  it("lets a large request in among many small ones that never stop", () => {
+    const client = newClient();
+    const wire = client.wires[0]!;
+    const small = [...Array(6).keys()].map(() => new NbdTester(client));
+    const large = new NbdTester(client);
+    wire.toClient = false;
+    const asked = small.map((peer, i) => [
+      peer.ask({ command: command.write, offset: i * PAGE, payload: pageOf(i) }),
+    ]);
+    client.pump();
+    const cookie = large.ask({ command: command.write, offset: 0, payload: pages(FRAMES) });
+    expect(large.unsentBytes).toBeGreaterThan(0);
+    let rounds = 0;
+    for (; large.answer(cookie) === undefined && rounds < 50; rounds += 1) {
+      for (const [i, peer] of small.entries()) {
+        if (asked[i]!.length - peer.answered < 2) {
+          asked[i]!.push(peer.ask({ command: command.write, offset: i * PAGE, payload: pageOf(rounds) }));
+        }
+      }
+      wire.toClient = true;
+      client.pump();
+      wire.toClient = false;
+      for (const peer of [...small, large]) {
+        peer.send();
+        peer.readAnswers();
+      }
+    }
+    expect(large.answer(cookie)?.error).toBe(0);
+    expect(rounds).toBeLessThan(10);
+    wire.toClient = true;
+    for (const peer of [...small, ...small]) peer.exchange();
+    expect(small.map((peer) => peer.answered)).toEqual(asked.map((cookies) => cookies.length));
+    expectAtRest(client);
+  });
+
+  it("does not let a client that never takes its answers hold up another", () => {
+    const client = newClient();
+    const writer = new NbdTester(client);
+    for (let slot = 0; slot < 1024; slot += 64) expect(writer.write(slot * PAGE, pages(64, slot))).toBe(0);
+    const hog = new NbdTester(client);
+    hog.reads = false;
+    const asked = [...Array(64).keys()].map((i) =>
+      hog.ask({ command: command.read, offset: (i % 16) * 64 * PAGE, length: 64 * PAGE }),
+    );
+    hog.exchange();
+    expect(hog.out.queuedBytes).toBeGreaterThan(64 * PAGE);
+    expect(hog.out.queuedBytes).toBeLessThanOrEqual(64 * limits.nbdBlockBytes);
+    const other = new NbdTester(client);
+    const read = other.ask({ command: command.read, offset: 64 * PAGE, length: 64 * PAGE });
+    pass(client, limits.nbdIdleUnderContentionMsMax + 1000);
+    other.exchange();
+    // Its socket was told to finish; the driver gives up what is still queued after a while.
+    if (hog.over !== undefined) hog.disconnect();
+    for (let round = 0; round < 20; round += 1) other.exchange();
+    expect(other.over).toBeUndefined();
+    expect(other.answer(read)?.data).toEqual(pages(64, 64));
+    expect(hog.over).toBe("finished");
+    expect(asked.filter((cookie) => hog.answer(cookie) !== undefined)).toEqual([]);
+    expectAtRest(client);
+  });
+
+  it("counts answers that a closed connection still has to send, until its socket is gone", () => {
+    const client = newClient();
+    const hog = new NbdTester(client);
+    hog.reads = false;
+    for (let i = 0; i < 12; i += 1) hog.ask({ command: command.read, offset: 0, length: 64 * PAGE });
+    hog.exchange();
+    const queued = hog.out.queuedBytes;
+    expect(queued).toBeGreaterThan(30 * limits.nbdBlockBytes);
+    hog.connection.session.close("for a reason of ours");
+    client.pump();
+    expect(hog.out.queuedBytes).toBe(queued);
+    const room = 60 * limits.nbdBlockBytes - queued;
+    expect(admits(client.front, 1, room + 8 * limits.nbdBlockBytes)).toBe(false);
+    hog.disconnect();
+    client.pump();
+    expect(admits(client.front, 1, room + 8 * limits.nbdBlockBytes)).toBe(true);
+    expectAtRest(client);
+  });
+
+  it("closes a client that sends half a payload for ever, while others wait for its frames", () => {
+    const client = newClient();
+    const half = new NbdTester(client);
+    const header = Buffer.alloc(28);
+    header.writeUInt32BE(nbd.requestMagic, 0);
+    header.writeUInt16BE(command.write, 6);
+    header.writeUInt32BE((FRAMES - 10) * PAGE, 24);
+    half.send(header, pages(1), Buffer.alloc(100));
+    pass(client, 2 * limits.nbdIdleUnderContentionMsMax);
+    // Nobody waits: it may take its time.
+    expect(half.over).toBeUndefined();
+    const other = new NbdTester(client);
+    const write = other.ask({ command: command.write, offset: 500 * PAGE, payload: pages(64) });
+    pass(client, limits.nbdIdleUnderContentionMsMax / 2);
+    expect(other.answer(write)).toBeUndefined();
+    pass(client, limits.nbdIdleUnderContentionMsMax);
+    expect(half.over).toBe("finished");
+    other.exchange();
+    expect(other.answer(write)?.error).toBe(0);
+    half.disconnect();
+    expectAtRest(client);
+  });
+
+  it("gives back what a vanished client held, when its pages have settled", () => {
+    const client = newClient();
+    const wire = client.wires[0]!;
+    const gone = new NbdTester(client);
+    expect(gone.write(0, pages(32))).toBe(0);
+    wire.toClient = false;
+    gone.ask({ command: command.read, offset: 0, length: 32 * PAGE });
+    gone.ask({ command: command.write, offset: 40 * PAGE, payload: pages(32) });
+    gone.ask({ command: command.writeZeroes, offset: 10, length: 20 });
+    client.pump();
+    expect(client.core.frames.used).toBeGreaterThan(60);
+    gone.disconnect();
+    expect(client.front.connections).toBe(0);
+    wire.toClient = true;
+    expectAtRest(client);
+    // What it wrote is written all the same.
+    expect(new NbdTester(client).read(40 * PAGE, 32 * PAGE)).toEqual(pages(32));
+  });
+
+  it("closes who has not chosen an export in time, and nobody else", () => {
+    const client = newClient();
+    const peer = new NbdTester(client);
+    const ended: string[] = [];
+    const port = { resume() {}, finish: () => ended.push("slow"), destroy() {} };
+    client.front.connect(new OutQueue(client.nbdPool), port, client.nowMs);
+    expect([client.front.connections, client.front.clientsServed]).toEqual([2, 1]);
+    pass(client, limits.nbdNegotiationMsMax - limits.tickMs);
+    expect(ended).toEqual([]);
+    pass(client, 3 * limits.tickMs);
+    expect(ended).toEqual(["slow"]);
+    expect([client.front.connections, peer.over]).toEqual([1, undefined]);
+  });
+});
+
+describe("shutting down", () => {
+  it("answers what is in flight, and refuses the rest", () => {
+    const client = newClient();
+    const wire = client.wires[0]!;
+    const peer = new NbdTester(client);
+    wire.toClient = false;
+    const write = peer.ask({ command: command.write, offset: 0, payload: pageOf(1) });
+    client.pump();
+    client.front.shutDown();
+    const late = peer.ask({ command: command.read, offset: 0, length: 1 });
+    wire.toClient = true;
+    peer.exchange();
+    expect([peer.answer(write)?.error, peer.answer(late)?.error]).toEqual([0, 108]);
+    expectAtRest(client);
+  });
+
+  it("answers all that came before DISC, then ends", () => {
+    const client = newClient();
+    const peer = new NbdTester(client);
+    const writes = [0, 1, 2].map((slot) =>
+      peer.ask({ command: command.write, offset: slot * PAGE, payload: pageOf(slot) }),
+    );
+    peer.ask({ command: command.disconnect });
+    expect(peer.over).toBeUndefined();
+    client.pump();
+    peer.readAnswers();
+    expect(writes.map((cookie) => peer.answer(cookie)?.error)).toEqual([0, 0, 0]);
+    expect(peer.over).toBe("finished");
+    expectAtRest(client);
+  });
+});
