@@ -28,8 +28,6 @@ export const limits = {
   /** Blocks that all links together may queue bytes in, and their size. */
   peerBlocks: 512,
   peerBlockBytes: 64 * KiB,
-  /** So many of them are kept for what is small and cannot wait: handshakes, reads, signs of life. */
-  peerBlocksSpare: 128,
   /** Blocks for answers to NBD clients: the longest answer beside ordinary ones and the unfilled ends of blocks. */
   nbdBlocks: 640,
   nbdBlockBytes: 64 * KiB,

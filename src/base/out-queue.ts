@@ -36,9 +36,9 @@ export class OutQueue implements ByteSink {
     return this.#queuedBytes;
   }
 
-  /** Blocks that the pool behind this queue still has. */
-  get blocksLeft(): number {
-    return this.#pool.left;
+  /** True while a quarter of the pool is left: what is small and cannot wait (reads, signs of life) may use that. */
+  get poolIsRoomy(): boolean {
+    return this.#pool.left * 3 >= this.#pool.taken;
   }
 
   get bytes(): Uint8Array {

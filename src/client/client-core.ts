@@ -262,7 +262,12 @@ export class ClientCore implements LinkPort {
         this.frames.placedOn[frame] = holder.index;
       }
       holder.unackedPages += count;
-      link.putPages(queue, count, this.#nowMs);
+      try {
+        link.putPages(queue, count, this.#nowMs);
+      } catch (error) {
+        if (!(error instanceof NswapError)) throw error;
+        this.dropLink(link, error);
+      }
     }
   }
 
@@ -272,23 +277,8 @@ export class ClientCore implements LinkPort {
     this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
     for (const link of this.#all) {
-      if (deafMs > 0) link.lastHeardMs = Math.min(nowMs, link.lastHeardMs + deafMs);
-      const silentMs = nowMs - link.lastHeardMs;
-      const silentMsMax = link.up ? limits.linkSilenceMsMax : limits.linkConnectMsMax;
-      if ((link.owed || !link.up) && silentMs > silentMsMax) {
-        this.dropLink(
-          link,
-          new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true }),
-        );
-      } else if (deafMs <= 0 && nowMs - (link.waitingSinceMs ?? nowMs) > limits.linkAnswerMsMax) {
-        this.dropLink(
-          link,
-          new NswapError("PEER_SILENT", `no answer to a request for ${limits.linkAnswerMsMax} ms`, {
-            retry: true,
-          }),
-        );
-      } else if (link.up && nowMs >= link.listAgainAtMs) link.list(nowMs);
-      else if (link.up && silentMs > limits.linkPingMs) link.ping(nowMs);
+      const overdue = link.overdue(nowMs, deafMs);
+      if (overdue !== undefined) this.dropLink(link, overdue);
     }
     this.#sayIfStarved(nowMs);
     this.flush(nowMs);
@@ -318,8 +308,8 @@ export class ClientCore implements LinkPort {
       frames: this.frames,
       own: own(),
       prover,
-      queueBytesSoft: this.#limits.peerQueueBytesSoft,
       port: this,
+      queueBytesSoft: this.#limits.peerQueueBytesSoft,
     });
     link.lastHeardMs = nowMs;
     this.#all.add(link);

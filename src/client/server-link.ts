@@ -60,9 +60,9 @@ export interface LinkOptions {
   frames: FrameTable;
   own: Hello;
   prover: Prover | undefined;
-  /** Bytes queued beyond which what may wait is not added. */
-  queueBytesSoft: number;
   port: LinkPort;
+  /** Bytes queued for the server before pages wait in their frames instead. */
+  queueBytesSoft: number;
 }
 
 /**
@@ -113,11 +113,6 @@ export class ServerLink {
     this.#handshake.start();
   }
 
-  /** When the oldest request without an answer was sent; undefined if there is none. */
-  get waitingSinceMs(): number | undefined {
-    return this.#window.oldestSentAtMs;
-  }
-
   /** Why the link is over, if it is. */
   get closed(): Error | undefined {
     return this.#closed;
@@ -129,7 +124,7 @@ export class ServerLink {
 
   /** True while there is room for what is long or may wait: pages, and what to drop. */
   get hasRoom(): boolean {
-    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.blocksLeft >= limits.peerBlocksSpare;
+    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy;
   }
 
   /** True while the server owes an answer. */
@@ -167,23 +162,25 @@ export class ServerLink {
     this.#closed ??= error;
   }
 
-  /** Sends PUTPAGE for `count` frames taken from the queue's front; the core has set holder, page id and checksum. */
+  /**
+   * Sends PUTPAGE for `count` frames taken from the queue's front; the core has set holder, page id and checksum.
+   * Throws LIMIT_REACHED; the link owns the frames then too, and is to be dropped.
+   */
   putPages(queue: FrameQueue, count: number, nowMs: number): void {
     const head = queue.head;
-    const seq = this.#enter(Asked.PUT, head, count, nowMs);
-    let meta = beginPutPage(this.out, count, seq);
     const { pageId, slot, checksum, next } = this.#frames;
     let last = head;
-    for (let i = 0, frame = head; i < count; i += 1, frame = next[frame]!) {
+    for (let i = 0; i < count; i += 1) last = queue.shift();
+    next[last] = NO_FRAME;
+    const seq = this.#enter(Asked.PUT, head, count, nowMs);
+    let meta = beginPutPage(this.out, count, seq);
+    for (let frame = head; frame !== NO_FRAME; frame = next[frame]!) {
       putMeta(this.out.view, meta, pageId[frame]!, slot[frame]!, checksum[frame]!, 0);
       meta += META_BYTES;
-      last = frame;
     }
-    for (let i = 0, frame = head; i < count; i += 1, frame = next[frame]!) {
+    for (let frame = head; frame !== NO_FRAME; frame = next[frame]!) {
       this.#arena.copy(this.out.reserve(PAGE_BYTES), this.#frames.address(frame), PAGE_BYTES);
     }
-    for (let i = 0; i < count; i += 1) queue.shift();
-    next[last] = NO_FRAME;
   }
 
   /** Asks for the page of this frame at the end of the turn. */
@@ -209,6 +206,26 @@ export class ServerLink {
     this.listAgainAtMs = Number.POSITIVE_INFINITY;
     this.#listing = true;
     this.#listFrom = 0;
+  }
+
+  /**
+   * Why the link is to be given up now, if it is; an idle one is asked for a sign of life. `deafMs` is how long the
+   * client itself did not run: in that time no server was silent.
+   */
+  overdue(nowMs: number, deafMs: number): NswapError | undefined {
+    if (deafMs > 0) this.lastHeardMs = Math.min(nowMs, this.lastHeardMs + deafMs);
+    const silentMs = nowMs - this.lastHeardMs;
+    const silentMsMax = this.up ? limits.linkSilenceMsMax : limits.linkConnectMsMax;
+    if ((this.owed || !this.up) && silentMs > silentMsMax) {
+      return new NswapError("PEER_SILENT", `silent for ${Math.round(silentMs)} ms`, { retry: true });
+    }
+    if (deafMs <= 0 && nowMs - (this.#window.oldestSentAtMs ?? nowMs) > limits.linkAnswerMsMax) {
+      const why = `no answer to a request for ${limits.linkAnswerMsMax} ms`;
+      return new NswapError("PEER_SILENT", why, { retry: true });
+    }
+    if (this.up && nowMs >= this.listAgainAtMs) this.list(nowMs);
+    else if (this.up && silentMs > limits.linkPingMs) this.ping(nowMs);
+    return undefined;
   }
 
   /** Asks for a sign of life, unless one is owed already. */

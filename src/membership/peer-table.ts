@@ -57,7 +57,7 @@ interface Entry {
  *
  *     unknown --heard--> up --silent--> suspect --silent--> down --silent--> forgotten
  *                         ^---------------heard--------------'
- *     any --newer process under its name--> superseded        any --own last word--> left
+ *     any --newer process at its address--> superseded        any --own last word--> left
  */
 export class PeerTable {
   #self: NodeRecord;
@@ -249,7 +249,7 @@ export class PeerTable {
     }
   }
 
-  /** A silent node whose name is borne by a living process of the same role was restarted; two living ones are not. */
+  /** A silent node whose name a living, younger process of the same role bears makes place for it in the table. */
   #judgeTwins(entry: Entry, nowMs: number): void {
     const { record } = entry;
     for (const other of this.#namesakes(entry)) {
@@ -259,7 +259,8 @@ export class PeerTable {
           other.generation > record.generation &&
           this.#entries.has(record.identity)
         ) {
-          this.#remove(entry, "superseded", nowMs);
+          // A name proves nothing of the other process: it is silent, no more. (Another process at its address would.)
+          this.#remove(entry, "down", nowMs);
         }
       } else if (!entry.twinWarned && nowMs - entry.admittedAtMs > this.#timing.suspectMs * 2) {
         entry.twinWarned = true;

@@ -90,11 +90,11 @@ function membershipPort(plane: ClientDataPlane, log: Log): MembershipPort {
     nodeChanged: found,
     nodeGone(record, why) {
       const at = dataAddress(record);
-      // A server that is merely down may come back with its pages: its slots wait for it.
+      // A server that is merely down may come back with its pages: its slots wait for it. Only its own word, or
+      // another process at its address, says that they are gone.
       if (at === undefined || why === "down") return;
       log.info("memory server is gone", { name: record.name, why });
-      if (why === "left" || !core.isLinked(record.identity))
-        core.serverLost(record.identity, `it ${why === "left" ? "left" : "was replaced"}`);
+      core.serverLost(record.identity, why === "left" ? "it left" : "another process is at its address");
       dialer.remove(at.host, at.port);
     },
   };

@@ -84,3 +84,11 @@ test("an idle link is due for a sign of life while no queue can take a byte", ()
   giveBack(client, blocks);
   expect(client.peerPool.taken).toBe(0);
 });
+
+test("a client with a small pool keeps a part of it for what cannot wait, not all of it", () => {
+  const client = new TestClient({ peerBlocks: 16 });
+  client.join(memoryServer("a"));
+  const write = client.write(1, pageOf(1));
+  client.pump();
+  expect(write.done).toBe(true);
+});

@@ -74,7 +74,7 @@ describe("PeerTable", () => {
     expect(table.nodes().map((node) => node.record.identity)).toEqual([identityOf(0), identityOf(2)]);
   });
 
-  it("lets a restarted node on another port supersede its predecessor once that is silent", () => {
+  it("does not take a silent node for replaced because another has its name, but lists the living one alone", () => {
     const { table, port } = tableOf();
     const fresh = recordOf(2, { name: "node-1", generation: 2_000 });
     table.merge([recordOf(1), fresh], 0);
@@ -83,7 +83,7 @@ describe("PeerTable", () => {
       table.merge([{ ...fresh, heartbeat: 1 + beat }], beat * heartbeatMs);
       table.tick(beat * heartbeatMs);
     }
-    expect(port.take()).toEqual(["up node-1", "up node-1", "gone node-1 superseded"]);
+    expect(port.take()).toEqual(["up node-1", "up node-1", "gone node-1 down"]);
     expect(stateOf(table, 1)).toBeUndefined();
   });
 
