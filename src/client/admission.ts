@@ -93,9 +93,9 @@ export class Admission {
   takesInput(who: Admitted): boolean {
     if (who.queuedBytes === 0) return true;
     this.#active.add(who);
-    const sharePages = limits.clientFramesSoft / this.#active.size;
+    const sharePages = this.#limits.clientFramesSoft / this.#active.size;
     if (who.queuedBytes > sharePages * PAGE_BYTES) return false;
-    return this.#answerBytes + this.#queuedBytes() + limits.nbdInputAnswerBytes <= this.#answerBytesMax;
+    return this.#answerBytes + this.#queuedBytes() + this.#limits.nbdInputAnswerBytes <= this.#answerBytesMax;
   }
 
   #waitInLine(who: Admitted): void {

@@ -319,6 +319,7 @@ export class ClientCore implements LinkPort {
       own: own(),
       prover,
       queueBytesSoft: this.#limits.peerQueueBytesSoft,
+      blocksSpare: this.#limits.peerBlocksSpare,
       port: this,
     });
     link.lastHeardMs = nowMs;

@@ -5,11 +5,16 @@ export interface ClientLimits {
   readonly clientFrames: number;
   readonly clientFramesSoft: number;
   readonly peerQueueBytesSoft: number;
+  readonly peerBlocksSpare: number;
   readonly nbdBlockBytes: number;
   readonly nbdRequestBytesMax: number;
   readonly nbdRequestsInFlightMax: number;
+  readonly nbdInputAnswerBytes: number;
   readonly zeroSlotsPerTurn: number;
+  readonly zeroSlotsMin: number;
+  readonly zeroSlotsAtATime: number;
   readonly blockStatusSlotsMax: number;
+  readonly blockStatusSlotsPerTurn: number;
 }
 
 /** The bounds in production. */

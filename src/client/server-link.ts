@@ -32,7 +32,6 @@ import {
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
 import { toHex } from "../base/hex.ts";
-import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { FrameQueue } from "./frame-queue.ts";
@@ -62,6 +61,8 @@ export interface LinkOptions {
   prover: Prover | undefined;
   /** Bytes queued beyond which what may wait is not added. */
   queueBytesSoft: number;
+  /** Blocks of its pool that are left to what cannot wait. */
+  blocksSpare: number;
   port: LinkPort;
 }
 
@@ -80,6 +81,7 @@ export class ServerLink {
   readonly #frames: FrameTable;
   readonly #port: LinkPort;
   readonly #queueBytesSoft: number;
+  readonly #blocksSpare: number;
   readonly #reader: FrameReader;
   readonly #handshake: Handshake;
   readonly #window: Window;
@@ -106,6 +108,7 @@ export class ServerLink {
     this.#frames = options.frames;
     this.#port = options.port;
     this.#queueBytesSoft = options.queueBytesSoft;
+    this.#blocksSpare = options.blocksSpare;
     this.#window = new Window(options.frames.count);
     this.#gets = new FrameQueue(options.frames);
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
@@ -129,7 +132,7 @@ export class ServerLink {
 
   /** True while there is room for what is long or may wait: pages, and what to drop. */
   get hasRoom(): boolean {
-    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.blocksLeft >= limits.peerBlocksSpare;
+    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.blocksLeft >= this.#blocksSpare;
   }
 
   /** True while the server owes an answer. */

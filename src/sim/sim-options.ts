@@ -32,11 +32,13 @@ export interface SimOptions {
   readBytes: number;
   nbdBlocks: number;
   peerBlocks: number;
+  peerBlocksSpare: number;
   serverBlocks: number;
   peerQueueBytesSoft: number;
   serverQueueBytesSoft: number;
   listScanFrames: number;
   zeroSlotsPerTurn: number;
+  zeroSlotsAtATime: number;
   keyed: boolean;
 }
 
@@ -131,12 +133,14 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     bufferBytes: oneOf(prng, [3_000, 20_000, 200_000]),
     readBytes: oneOf(prng, [700, 5_000, 65_536]),
     nbdBlocks: 0,
+    peerBlocksSpare: between(prng, 8, 40),
     peerBlocks: between(prng, 64, 200),
     serverBlocks: between(prng, 12, 64),
     peerQueueBytesSoft: oneOf(prng, [4_096, 50_000, 1_000_000]),
     serverQueueBytesSoft: oneOf(prng, [1, 10_000, 1_000_000]),
     listScanFrames: oneOf(prng, [3, 50, 100_000]),
     zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
+    zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
   };
   const options = { ...drawn, ...given };
