@@ -260,7 +260,8 @@ export class FrameReader {
 
   /** Pages that lie whole in the next `available` bytes, where every entry has one. */
   #wholePages(available: number): number {
-    if (this.#pagePosition !== 0 || this.#handler.pages === undefined || this.#shape!.rest !== "all") return 0;
+    if (this.#pagePosition !== 0 || this.#handler.pages === undefined || this.#shape!.rest !== "all")
+      return 0;
     return Math.min(Math.floor(available / PAGE_BYTES), this.count - this.#pageIndex);
   }
 

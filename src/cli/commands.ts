@@ -2,7 +2,14 @@ import { clientCommand } from "./client.ts";
 import type { Command } from "./command.ts";
 import { localCommand } from "./local.ts";
 import { serverCommand } from "./server.ts";
+import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
 
 /** Every command of `nswap`, in the order of --help. */
-export const commands: readonly Command[] = [serverCommand, clientCommand, localCommand, statusCommand];
+export const commands: readonly Command[] = [
+  serverCommand,
+  clientCommand,
+  localCommand,
+  statusCommand,
+  simCommand,
+];

@@ -95,7 +95,7 @@ export class Admission {
     this.#active.add(who);
     const sharePages = this.#limits.clientFramesSoft / this.#active.size;
     if (who.queuedBytes > sharePages * PAGE_BYTES) return false;
-    return this.#answerBytes + this.#queuedBytes() + limits.nbdInputAnswerBytes <= this.#answerBytesMax;
+    return this.#answerBytes + this.#queuedBytes() + this.#limits.nbdInputAnswerBytes <= this.#answerBytesMax;
   }
 
   #waitInLine(who: Admitted): void {

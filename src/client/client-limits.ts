@@ -8,8 +8,12 @@ export interface ClientLimits {
   readonly nbdBlockBytes: number;
   readonly nbdRequestBytesMax: number;
   readonly nbdRequestsInFlightMax: number;
+  readonly nbdInputAnswerBytes: number;
   readonly zeroSlotsPerTurn: number;
+  readonly zeroSlotsMin: number;
+  readonly zeroSlotsAtATime: number;
   readonly blockStatusSlotsMax: number;
+  readonly blockStatusSlotsPerTurn: number;
 }
 
 /** The bounds in production. */

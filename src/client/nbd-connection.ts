@@ -285,14 +285,14 @@ export class NbdConnection implements NbdHandler, Admitted {
     // Who asked is gone: the rest could come after what another connection writes meanwhile.
     if (request.nbd === undefined) return request.settle();
     const from = request.nextSlot;
-    const most = Math.min(limits.zeroSlotsAtATime, Math.max(0, this.#front.zeroBudget));
+    const most = Math.min(this.#front.limits.zeroSlotsAtATime, Math.max(0, this.#front.zeroBudget));
     const end = Math.min(request.endSlot, from + most);
     const hole = !request.nbd.noHole;
     for (; request.nextSlot < end; request.nextSlot += 1) {
       request.remaining += 1;
       this.#core.zeroPage(request.nextSlot, hole, request);
     }
-    this.#front.zeroBudget -= Math.max(limits.zeroSlotsMin, request.nextSlot - from);
+    this.#front.zeroBudget -= Math.max(this.#front.limits.zeroSlotsMin, request.nextSlot - from);
     if (request.nextSlot < request.endSlot) this.#front.zeroLater(request);
     else request.settle();
   }

@@ -34,7 +34,7 @@ export class NbdFront {
   requestsInFlight = 0;
   /** Slots that may still be zeroed, and looked at for BLOCK_STATUS, in this turn. */
   zeroBudget: number;
-  lookBudget: number = limits.blockStatusSlotsPerTurn;
+  lookBudget: number;
   readonly #exports: NbdExportTable;
   readonly #notice: (text: string) => void;
   readonly #connections = new Set<NbdConnection>();
@@ -49,6 +49,7 @@ export class NbdFront {
     this.#notice = options.notice;
     this.limits = options.limits ?? clientLimits;
     this.zeroBudget = this.limits.zeroSlotsPerTurn;
+    this.lookBudget = this.limits.blockStatusSlotsPerTurn;
     this.admission = new Admission(options.core.frames, options.answerBytesMax, this.limits);
     this.#exports = new NbdExportTable([
       describeExport(options.exportName, options.sizeBytes, this.limits.nbdRequestBytesMax),
@@ -97,7 +98,7 @@ export class NbdFront {
   /** End of a turn: goes on with long ranges of zeros, and lets waiting requests in. */
   flush(): void {
     this.zeroBudget = this.limits.zeroSlotsPerTurn;
-    this.lookBudget = limits.blockStatusSlotsPerTurn;
+    this.lookBudget = this.limits.blockStatusSlotsPerTurn;
     while (this.zeroBudget > 0 && this.#zeroing.length > 0) {
       const request = this.#zeroing.shift()!;
       request.connection.zeroSome(request);

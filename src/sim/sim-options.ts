@@ -37,6 +37,7 @@ export interface SimOptions {
   serverQueueBytesSoft: number;
   listScanFrames: number;
   zeroSlotsPerTurn: number;
+  zeroSlotsAtATime: number;
   keyed: boolean;
 }
 
@@ -137,6 +138,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     serverQueueBytesSoft: oneOf(prng, [1, 10_000, 1_000_000]),
     listScanFrames: oneOf(prng, [3, 50, 100_000]),
     zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
+    zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
   };
   const options = { ...drawn, ...given };

@@ -155,14 +155,20 @@ export class DeviceModel {
       const first = Math.max(from, part.from);
       const end = Math.min(to, part.to);
       if (first >= end) continue;
-      const possible = possibleAt(part.writes, begun, by);
       const offset = at + first - from;
-      const same = possible.filter((w) => isContent(w.kind, w.number, slot, first, end, bytes, offset));
-      if (same.length === 0) {
-        const found = describeContent(slot, first, bytes, offset, end - first);
-        return `slot ${slot}, bytes ${first} to ${end}: ${found}; possible: ${possible.map(describeWrite).join(", ")}`;
+      const after = lastOverwriteAt(part.writes, begun, by);
+      let found: SlotWrite | undefined;
+      let count = 0;
+      for (const w of part.writes) {
+        if (w.ended < after || !isContent(w.kind, w.number, slot, first, end, bytes, offset)) continue;
+        found = w;
+        count += 1;
       }
-      if (learn && same.length === 1) this.#seen(same[0]!);
+      if (count === 1 && learn) this.#seen(found!);
+      if (count > 0) continue;
+      const text = describeContent(slot, first, bytes, offset, end - first);
+      const possible = possibleAt(part.writes, begun, by).map(describeWrite).join(", ");
+      return `slot ${slot}, bytes ${first} to ${end}: ${text}; possible: ${possible}`;
     }
     return undefined;
   }
@@ -208,19 +214,29 @@ export class DeviceModel {
 const alike = (a: readonly SlotWrite[], b: readonly SlotWrite[]): boolean =>
   a.length === b.length && a.every((write, i) => write === b[i]);
 
+/** When the last of those writes began that were over before `begun`: what was over by then is overwritten. */
+function lastOverwriteAt(
+  writes: readonly SlotWrite[],
+  begun: number,
+  by: "definite" | "acknowledged",
+): number {
+  let last = Number.NEGATIVE_INFINITY;
+  for (let i = 0; i < writes.length; i += 1) {
+    const write = writes[i]!;
+    if (write[by] && write.ended < begun && write.begun > last) last = write.begun;
+  }
+  return last;
+}
+
 /** The writes that a read begun at `begun` may return; going by those that happened, or were acknowledged. */
 function possibleAt(
-  writes: readonly SlotWrite[],
+  writes: SlotWrite[],
   begun: number,
   by: "definite" | "acknowledged" = "definite",
 ): SlotWrite[] {
-  if (writes.length === 1) return writes as SlotWrite[];
-  // A write that was over before the last one began that was over itself before the read, is overwritten.
-  let lastBegun = Number.NEGATIVE_INFINITY;
-  for (const write of writes) {
-    if (write[by] && write.ended < begun && write.begun > lastBegun) lastBegun = write.begun;
-  }
-  return writes.filter((write) => write.ended >= lastBegun);
+  if (writes.length === 1) return writes;
+  const after = lastOverwriteAt(writes, begun, by);
+  return writes.every((write) => write.ended >= after) ? writes : writes.filter((w) => w.ended >= after);
 }
 
 function describeWrite(write: SlotWrite): string {

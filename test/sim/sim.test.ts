@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import { main } from "../../src/cli/main.ts";
+import { runSeed } from "../../src/sim/simulation.ts";
+import { FakeHost } from "../unit/cli/fake-host.ts";
+
+describe("the simulator", () => {
+  it("runs a number of seeds without a violation", () => {
+    for (let seed = 1; seed <= 25; seed += 1) {
+      const { violation } = runSeed(seed, { chaosMs: 20_000 });
+      expect(violation && `seed ${seed} at ${violation.atMs}: ${violation.message}`).toBeUndefined();
+    }
+  });
+
+  it("runs the same for the same seed", () => {
+    for (const seed of [7, 8]) {
+      const once = runSeed(seed, { chaosMs: 10_000 });
+      const again = runSeed(seed, { chaosMs: 10_000 });
+      expect(once.requests).toBeGreaterThan(0);
+      expect({ ...again }).toEqual({ ...once });
+    }
+    expect(runSeed(7, { chaosMs: 10_000 }).traceHash).not.toBe(runSeed(8, { chaosMs: 10_000 }).traceHash);
+  });
+
+  it("is a command that says what it did, and takes no wrong options", async () => {
+    const host = new FakeHost();
+    expect(await main(["sim", "--seeds", "2", "--seed", "5", "--nodes", "1,2"], host)).toBe(0);
+    expect(host.out).toMatch(
+      /^2 runs, 0 failed: \d+ s simulated in [\d.]+ s, \d+ requests answered, \d+ faults\n$/,
+    );
+    for (const [option, value] of [
+      ["--seeds", "0"],
+      ["--seed", "x"],
+      ["--nodes", "9,1"],
+    ] as const) {
+      const refused = new FakeHost();
+      expect(await main(["sim", option, value], refused)).toBe(1);
+      expect(refused.err).toContain(option);
+      expect(refused.err).toContain("accepted:");
+    }
+  });
+});
