@@ -6,7 +6,7 @@ import { Scope } from "./guest/scope.ts";
 import { figuresOf } from "./guest/verdict.ts";
 import { runWay, type Way } from "./guest/ways.ts";
 
-const COMMON = { times: 1.4, seconds: { stress: 10, random: 5 }, timeoutMs: 300_000 } as const;
+const COMMON = { times: 1.4, seconds: { stress: 10, random: 5 }, timeoutMs: 480_000 } as const;
 const WAYS: readonly (Way & { readonly title: string })[] = [
   { ...COMMON, title: "gateway", kind: "gateway", memoryMiB: 256 },
   { ...COMMON, title: "local, unbounded load", kind: "local", memoryMiB: 256 },
