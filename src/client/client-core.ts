@@ -11,6 +11,7 @@ import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
+import { LinkSet } from "./link-set.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { PartialWrites } from "./partial-writes.ts";
 import { PendingWrites } from "./pending-writes.ts";
@@ -64,19 +65,18 @@ export class ClientCore implements LinkPort {
   readonly #pending: PendingWrites;
   readonly #partial: PartialWrites;
   readonly #toPlace: FrameQueue;
-  /** By holder index. */
-  readonly #links: (ServerLink | undefined)[] = [];
+  readonly #links = new LinkSet((link, error) => this.dropLink(link, error));
+  /** Reads that wait for a server that is away, by holder index. */
   readonly #waiting: (FrameQueue | undefined)[] = [];
-  readonly #all = new Set<ServerLink>();
   /** A server that does not read, or whose link is ending, holds up no page: others are looked at. */
   readonly #takesPages = (holder: Holder): boolean => {
-    const link = this.#links[holder.index];
+    const link = this.#links.of(holder);
     return link?.up === true && link.hasRoom;
   };
   #nextPageId = 1;
   #nowMs = 0;
+  #leaving = false;
   #starvedSinceMs: number | undefined;
-  #tickedMs: number | undefined;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
@@ -136,7 +136,7 @@ export class ClientCore implements LinkPort {
     }
     this.frames.pageId[frame] = this.slots.pageId(slot);
     this.frames.checksum[frame] = this.slots.checksum(slot);
-    const link = this.#links[holder.index];
+    const link = this.#links.of(holder);
     if (link !== undefined) link.getPage(frame);
     else this.#waitingFor(holder).push(frame);
   }
@@ -218,7 +218,7 @@ export class ClientCore implements LinkPort {
     const holder = this.table.at(place - Place.FIRST_HOLDER);
     holder.livePages -= 1;
     // A server that is away is told when it comes back: its LISTING shows what it holds in vain.
-    this.#links[holder.index]?.invalidate(this.slots.pageId(slot));
+    this.#links.of(holder)?.invalidate(this.slots.pageId(slot));
     this.table.forgetIfUnused(holder);
   }
 
@@ -235,18 +235,7 @@ export class ClientCore implements LinkPort {
   flush(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#place();
-    for (const link of this.#links) this.#flushLink(link);
-  }
-
-  #flushLink(link: ServerLink | undefined): void {
-    if (link === undefined) return;
-    try {
-      link.flush(this.#nowMs);
-    } catch (error) {
-      // Only a peer that does not read can fill the queue's pool.
-      if (!(error instanceof NswapError)) throw error;
-      this.dropLink(link, error);
-    }
+    this.#links.flush(nowMs);
   }
 
   #place(): void {
@@ -255,7 +244,7 @@ export class ClientCore implements LinkPort {
       while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
       if (queue.length === 0) return;
       const holder = this.table.choose(this.#takesPages);
-      const link = holder === undefined ? undefined : this.#links[holder.index];
+      const link = holder === undefined ? undefined : this.#links.of(holder);
       if (holder === undefined || link === undefined) return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
@@ -273,13 +262,8 @@ export class ClientCore implements LinkPort {
 
   /** Time passes: silent links are given up, idle ones asked for a sign of life. */
   tick(nowMs: number): void {
-    const deafMs = nowMs - (this.#tickedMs ?? nowMs) - limits.clientTickMsMax;
-    this.#tickedMs = nowMs;
     this.#nowMs = nowMs;
-    for (const link of this.#all) {
-      const overdue = link.overdue(nowMs, deafMs);
-      if (overdue !== undefined) this.dropLink(link, overdue);
-    }
+    this.#links.tick(nowMs);
     this.#sayIfStarved(nowMs);
     this.flush(nowMs);
   }
@@ -312,7 +296,7 @@ export class ClientCore implements LinkPort {
       queueBytesSoft: this.#limits.peerQueueBytesSoft,
     });
     link.lastHeardMs = nowMs;
-    this.#all.add(link);
+    this.#links.add(link);
     return link;
   }
 
@@ -325,11 +309,10 @@ export class ClientCore implements LinkPort {
 
   /** The link's connection is over. Its writes are placed anew, its reads wait for the server to return. */
   linkEnded(link: ServerLink): void {
-    if (!this.#all.delete(link)) return;
+    if (!this.#links.remove(link)) return;
     link.close(new NswapError("PEER_CLOSED", "the connection ended", { retry: true }));
     if (link.holder < 0) return;
     const holder = this.table.at(link.holder);
-    this.#links[holder.index] = undefined;
     this.table.setAway(holder);
     this.counters.linksLost += 1;
     link.surrender(
@@ -341,7 +324,8 @@ export class ClientCore implements LinkPort {
       },
       (frame) => this.#waitingFor(holder).push(frame),
     );
-    this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
+    if (!this.#leaving)
+      this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
   }
 
   #placeAgain(holder: Holder, frame: number): void {
@@ -358,7 +342,7 @@ export class ClientCore implements LinkPort {
   serverLost(identity: string, why: string): void {
     const holder = this.table.byIdentity(identity);
     if (holder === undefined) return;
-    const link = this.#links[holder.index];
+    const link = this.#links.of(holder);
     if (link !== undefined) this.dropLink(link, new NswapError("PEER_CLOSED", why));
     this.counters.serversLost += 1;
     this.#options.port.notice(
@@ -373,7 +357,7 @@ export class ClientCore implements LinkPort {
   /** True if a link to this server stands. */
   isLinked(identity: string): boolean {
     const holder = this.table.byIdentity(identity);
-    return holder !== undefined && this.#links[holder.index] !== undefined;
+    return holder !== undefined && this.#links.of(holder) !== undefined;
   }
 
   /** Figures of a server that came by gossip: older than what its own answers say, so for servers that owe none. */
@@ -397,8 +381,8 @@ export class ClientCore implements LinkPort {
 
   /** The client ends in order: servers may drop its pages. */
   goodbye(): void {
-    for (const link of this.#all) link.goodbye();
-    for (const link of this.#links) this.#flushLink(link);
+    this.#leaving = true;
+    this.#links.goodbye(this.#nowMs);
   }
 
   // LinkPort
@@ -406,13 +390,12 @@ export class ClientCore implements LinkPort {
   linkUp(link: ServerLink, hello: Hello, capacity: Capacity): void {
     const identity = identityOf(hello);
     const known = this.table.byIdentity(identity);
-    if (known !== undefined && this.#links[known.index] !== undefined) {
+    if (known !== undefined && this.#links.of(known) !== undefined) {
       link.close(new NswapError("PEER_REFUSED", `"${hello.name}" is linked already`));
       return;
     }
     const holder = this.table.admit(identity, hello.name);
-    link.holder = holder.index;
-    this.#links[holder.index] = link;
+    this.#links.bind(link, holder);
     this.table.setUp(holder);
     holder.report(capacity);
     // What it holds and we no longer mean (messages lost with an earlier link) is found out and dropped.
