@@ -82,38 +82,38 @@ describe("admission", () => {
     expectAtRest(client);
   });
 
-  it("lets a large request in among many small ones that never stop", () => {
+  it("lets a large request in among small ones that never stop", () => {
     const client = newClient();
-    const wire = client.wires[0]!;
-    const small = [...Array(6).keys()].map(() => new NbdTester(client));
+    client.join(memoryServer("b", 8192));
+    const { wires } = client;
+    const small = [new NbdTester(client), new NbdTester(client)];
     const large = new NbdTester(client);
-    wire.toClient = false;
-    const asked = small.map((peer, i) => [
-      peer.ask({ command: command.write, offset: i * PAGE, payload: pageOf(i) }),
-    ]);
-    client.pump();
-    const cookie = large.ask({ command: command.write, offset: 0, payload: pages(FRAMES) });
-    expect(large.unsentBytes).toBeGreaterThan(0);
+    let cookie: bigint | undefined;
+    let asked = 0;
     let rounds = 0;
-    for (; large.answer(cookie) === undefined && rounds < 50; rounds += 1) {
-      for (const [i, peer] of small.entries()) {
-        if (asked[i]!.length - peer.answered < 2) {
-          asked[i]!.push(peer.ask({ command: command.write, offset: i * PAGE, payload: pageOf(rounds) }));
-        }
+    for (; (cookie === undefined || large.answer(cookie) === undefined) && rounds < 20; rounds += 1) {
+      // Small requests go to one server while those at the other are answered: some are always under way.
+      const now = rounds % 2;
+      for (const [i, wire] of wires.entries()) {
+        wire.toClient = false;
+        client.core.table.at(wire.link.holder).full = i !== now;
       }
-      wire.toClient = true;
+      small[now]!.ask({ command: command.write, offset: now * PAGE, payload: pageOf(rounds) });
+      asked += 1;
+      client.turn();
+      if (rounds === 1) cookie = large.ask({ command: command.write, offset: 0, payload: pages(FRAMES) });
+      wires[1 - now]!.toClient = true;
       client.pump();
-      wire.toClient = false;
       for (const peer of [...small, large]) {
         peer.send();
         peer.readAnswers();
       }
     }
-    expect(large.answer(cookie)?.error).toBe(0);
-    expect(rounds).toBeLessThan(10);
-    wire.toClient = true;
+    expect(large.answer(cookie!)?.error).toBe(0);
+    expect(rounds).toBeLessThan(8);
+    for (const wire of wires) wire.toClient = true;
     for (const peer of [...small, ...small]) peer.exchange();
-    expect(small.map((peer) => peer.answered)).toEqual(asked.map((cookies) => cookies.length));
+    expect(small[0]!.answered + small[1]!.answered).toBe(asked);
     expectAtRest(client);
   });
 
