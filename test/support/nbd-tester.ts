@@ -61,8 +61,17 @@ export class NbdTester {
     query.writeUInt32BE(1, 4);
     query.writeUInt32BE(context.length, 8);
     query.write(context, 12);
-    this.send(flags, option(nbd.option.structuredReply), option(nbd.option.setMeta, query));
-    this.send(option(nbd.option.go, goData("")));
+    // Each answer is taken before more is said: who leaves answers may not be heard for a while.
+    const structured = option(nbd.option.structuredReply);
+    for (const part of [
+      flags,
+      structured,
+      option(nbd.option.setMeta, query),
+      option(nbd.option.go, goData("")),
+    ]) {
+      this.#drop();
+      this.send(part);
+    }
     if (this.connection.session.state !== "transmission") throw new Error("the export was refused");
     this.#drop();
   }

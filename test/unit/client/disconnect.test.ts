@@ -15,7 +15,7 @@ describe("an NBD client that hangs up", () => {
       core: rig.core,
       exportName: "",
       sizeBytes: 64 * PAGE,
-      answerBytesMax: 1024 * 1024,
+      answerBytesMax: 2 * 1024 * 1024,
       limits: { ...clientLimits, zeroSlotsPerTurn: 1 },
       wake: () => {},
       notice: () => {},
