@@ -30,8 +30,8 @@ export interface FrameHandler {
     position: number,
   ): void;
   /**
-   * Optional, for PUTPAGE: `count` whole pages, of the entries from `index` on, lie side by side from `start` of `bytes` on, so
-   * that they can be taken with one copy. Without it they come to `page` one by one.
+   * Optional, for PUTPAGE: `count` whole pages, of the entries from `index` on, lie side by side from `start` of
+   * `bytes` on, so that they can be taken with one copy. Without it they come to `page` one by one.
    */
   pages?(reader: FrameReader, index: number, count: number, bytes: Uint8Array, start: number): void;
   /** The whole frame has come. */
