@@ -81,19 +81,23 @@ function skipChecksums({ core }: SimClient): void {
 }
 
 /**
- * Runs with servers of which every tenth page that they read for a client has one wrong bit: never so often that a
- * page counts as lost. What the checkers look at is as it is stored.
+ * Runs with servers of which every tenth page that they read for a client has one wrong bit, never the same page twice
+ * in a row: it would count as lost. What the checkers look at is as it is stored.
  */
 export function withFlippedBits<T>(run: (server: (server: SimServer) => void) => T): T {
   const { read } = FrameStore.prototype;
   let flipping = true;
   let count = 0;
+  const justFlipped = new Set<number>();
   FrameStore.prototype.read = function (this: FrameStore, frame, pages, into, at) {
     read.call(this, frame, pages, into, at);
     if (!flipping) return;
     for (let i = 0; i < pages; i += 1) {
       count += 1;
-      if (count % 10 === 0) into[at + i * 4096 + 77]! ^= 4;
+      const wrong = count % 10 === 0 && !justFlipped.has(frame + i);
+      if (wrong) into[at + i * 4096 + 77]! ^= 4;
+      if (wrong) justFlipped.add(frame + i);
+      else justFlipped.delete(frame + i);
     }
   };
   try {

@@ -15,8 +15,8 @@ describe("an NBD client that hangs up", () => {
       core: rig.core,
       exportName: "",
       sizeBytes: 64 * PAGE,
-      answerBytesMax: 2 * 1024 * 1024,
-      limits: { ...clientLimits, zeroSlotsPerTurn: 1 },
+      answerBytesMax: 16 * 1024 * 1024,
+      limits: { ...clientLimits, zeroSlotsPerTurn: 1, zeroSlotsAtATime: 1, zeroSlotsMin: 1 },
       wake: () => {},
       notice: () => {},
     });

@@ -4,6 +4,7 @@ import { ArenaBlockPool, HeapBlockPool } from "../../../src/base/blocks.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
 import { Prng } from "../../../src/base/prng.ts";
 import { ClientCore } from "../../../src/client/client-core.ts";
+import { clientLimits } from "../../../src/client/client-limits.ts";
 import type { PageResult } from "../../../src/client/page-waiter.ts";
 import type { ServerLink } from "../../../src/client/server-link.ts";
 import { MemoryServerCore } from "../../../src/server/memory-server.ts";
@@ -32,6 +33,7 @@ export class ClientRig {
       arena: this.arena,
       slots,
       frames,
+      limits: clientLimits,
       prng: new Prng(1),
       own: () => own,
       prover: undefined,
