@@ -245,7 +245,7 @@ export class ClientCore implements LinkPort {
       if (queue.length === 0) return;
       const holder = this.table.choose(this.#takesPages);
       const link = holder === undefined ? undefined : this.#links.of(holder);
-      if (holder === undefined || link === undefined) return;
+      if (holder === undefined || link === undefined || !link.eager(queue.length)) return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
         this.frames.placedOn[frame] = holder.index;

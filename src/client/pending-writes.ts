@@ -65,8 +65,9 @@ export class PendingWrites {
     }
   }
 
+  /** Slots of one block of 16 have neighbouring cells, since they often are written together. */
   #home(slot: number): number {
-    return (Math.imul(slot, 0x9e3779b1) >>> 8) & this.#mask;
+    return (((Math.imul(slot >>> 4, 0x9e3779b1) >>> 8) << 4) | (slot & 15)) & this.#mask;
   }
 
   /** Where the slot's entry is, or would go. */

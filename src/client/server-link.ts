@@ -65,6 +65,11 @@ export interface LinkOptions {
   queueBytesSoft: number;
 }
 
+/** As many pages are worth a message of their own. */
+const EAGER_PAGES = Number(process.env.EP ?? 16);
+/** With so many requests unanswered, fewer pages wait for company. */
+const LAZY_REQUESTS = Number(process.env.LR ?? 1);
+
 /**
  * The client's side of a connection to one memory server: handshake, batches out, answers in. What the core asks
  * for during a turn is gathered and encoded at its end, so that pages of a turn share frames and system calls.
@@ -125,6 +130,14 @@ export class ServerLink {
   /** True while there is room for what is long or may wait: pages, and what to drop. */
   get hasRoom(): boolean {
     return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy;
+  }
+
+  /**
+   * Whether so many pages are to be sent or asked for now, or rather with what comes until the server has answered
+   * (as Nagle's algorithm does): each message wakes a process, which costs more than what it carries.
+   */
+  eager(pages: number): boolean {
+    return pages >= EAGER_PAGES || this.#window.outstanding < LAZY_REQUESTS;
   }
 
   /** True while the server owes an answer. */
@@ -243,7 +256,7 @@ export class ServerLink {
 
   /** End of the turn: encodes what was gathered. Throws LIMIT_REACHED. */
   flush(nowMs: number): void {
-    while (this.#gets.length > 0) this.#flushGets(nowMs);
+    while (this.#gets.length > 0 && this.eager(this.#gets.length)) this.#flushGets(nowMs);
     if (this.#invalidCount > 0) this.#flushInvalid();
     if (this.#listAgain && !this.#listing && this.hasRoom) {
       this.#listAgain = false;
