@@ -68,10 +68,10 @@ export class ClientCore implements LinkPort {
   readonly #links = new LinkSet((link, error) => this.dropLink(link, error));
   /** Reads that wait for a server that is away, by holder index. */
   readonly #waiting: (FrameQueue | undefined)[] = [];
-  /** A server that does not read, or whose link is ending, holds up no page: others are looked at. */
+  /** A server that does not read, or is slow, or whose link is ending, holds up no page: others are looked at. */
   readonly #takesPages = (holder: Holder): boolean => {
     const link = this.#links.of(holder);
-    return link?.up === true && link.hasRoom;
+    return link?.up === true && link.hasRoom && link.eager(this.#toPlace.length);
   };
   #nextPageId = 1;
   #nowMs = 0;
@@ -245,7 +245,7 @@ export class ClientCore implements LinkPort {
       if (queue.length === 0) return;
       const holder = this.table.choose(this.#takesPages);
       const link = holder === undefined ? undefined : this.#links.of(holder);
-      if (holder === undefined || link === undefined || !link.eager(queue.length)) return;
+      if (holder === undefined || link === undefined) return;
       const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
       for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
         this.frames.placedOn[frame] = holder.index;

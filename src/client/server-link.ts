@@ -66,9 +66,7 @@ export interface LinkOptions {
 }
 
 /** As many pages are worth a message of their own. */
-const EAGER_PAGES = Number(process.env.EP ?? 16);
-/** With so many requests unanswered, fewer pages wait for company. */
-const LAZY_REQUESTS = Number(process.env.LR ?? 1);
+const EAGER_PAGES = 16;
 
 /**
  * The client's side of a connection to one memory server: handshake, batches out, answers in. What the core asks
@@ -137,7 +135,7 @@ export class ServerLink {
    * (as Nagle's algorithm does): each message wakes a process, which costs more than what it carries.
    */
   eager(pages: number): boolean {
-    return pages >= EAGER_PAGES || this.#window.outstanding < LAZY_REQUESTS;
+    return pages >= EAGER_PAGES || this.#window.outstanding === 0;
   }
 
   /** True while the server owes an answer. */

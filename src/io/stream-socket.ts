@@ -1,8 +1,10 @@
 import type net from "node:net";
+import { getSystemErrorName } from "node:util";
 import type { Block, BlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import type { OnRead } from "./raw-socket.ts";
+import { RawWriter } from "./raw-writer.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
 import type { TurnFlusher } from "./turn-flusher.ts";
 
@@ -33,8 +35,9 @@ export class StreamSocket {
   readonly #out: OutQueue;
   readonly #handler: StreamHandler;
   readonly #options: StreamSocketOptions;
-  readonly #onWritten = (error?: Error | null): void => this.#written(error);
+  readonly #onWritten = (status: number): void => this.#written(status);
   #socket: net.Socket | undefined;
+  #writer: RawWriter | undefined;
   #carry: Block | undefined;
   #carryFrom = 0;
   #carryTo = 0;
@@ -63,6 +66,7 @@ export class StreamSocket {
     const socket = make(this.#options.region, (length) => this.#onRead(length));
     this.#socket = socket;
     socket.setNoDelay(true);
+    socket.once("connect", () => this.markDirty());
     socket.on("error", (error) => {
       this.#error = error;
     });
@@ -81,24 +85,44 @@ export class StreamSocket {
   /** Writes what is queued, in one system call where the system takes it. */
   flush(): void {
     const socket = this.#socket;
-    if (socket === undefined || this.#writingBytes > 0 || this.#ended) return;
-    const pieces = this.#out.pieces;
-    if (pieces === 0) {
+    if (socket === undefined || this.#writingBytes > 0 || this.#ended || socket.connecting) return;
+    const count = this.#out.pieces;
+    if (count === 0) {
       if (this.#finishing) socket.end();
       return;
     }
-    if (pieces > 1) socket.cork();
-    for (let i = 0; i < pieces; i += 1) {
-      const piece = this.#out.piece(i);
-      this.#writingBytes += piece.length;
-      if (i === pieces - 1) socket.write(piece, this.#onWritten);
-      else socket.write(piece);
+    const pieces: Uint8Array[] = [];
+    for (let i = 0; i < count; i += 1) {
+      pieces.push(this.#out.piece(i));
+      this.#writingBytes += pieces[i]!.length;
     }
-    if (pieces > 1) socket.uncork();
+    this.#writer ??= RawWriter.of(socket);
+    if (this.#writer === undefined) this.#writeThrough(socket, pieces);
+    else this.#writeRaw(this.#writer, pieces);
   }
 
-  #written(error?: Error | null): void {
-    if (this.#ended || error) return;
+  #writeRaw(writer: RawWriter, pieces: Uint8Array[]): void {
+    const outcome = writer.write(pieces, this.#onWritten);
+    if (outcome === "taken") this.#written(0);
+    else if (outcome !== "pending") this.#written(outcome.status);
+  }
+
+  /** The way through the socket's stream, for a Node whose insides are others. */
+  #writeThrough(socket: net.Socket, pieces: Uint8Array[]): void {
+    socket.cork();
+    for (const [i, piece] of pieces.entries()) {
+      if (i < pieces.length - 1) socket.write(piece);
+      else socket.write(piece, (error) => !error && this.#written(0));
+    }
+    socket.uncork();
+  }
+
+  #written(status: number): void {
+    if (this.#ended) return;
+    if (status < 0) {
+      this.destroy(new Error(`write failed: ${getSystemErrorName(status)}`));
+      return;
+    }
     this.#out.consume(this.#writingBytes);
     this.#writingBytes = 0;
     this.#handler.drained();
