@@ -21,7 +21,6 @@ interface StreamWrap {
 const streamWrap = findStreamWrap();
 
 function findStreamWrap(): StreamWrap | undefined {
-  if (process.env["NSWAP_PLAIN_SOCKETS"] === "1") return undefined;
   try {
     const found = (process as unknown as { binding(name: string): Partial<StreamWrap> }).binding(
       "stream_wrap",

@@ -23,6 +23,8 @@ interface StreamSocketOptions {
   /** Lends the memory that holds what a stalled handler did not take. */
   carryPool: BlockPool;
   flusher: TurnFlusher;
+  /** Writes through the socket's stream even where its handle could be written to; for tests of that way. */
+  plain?: boolean;
 }
 
 /**
@@ -96,7 +98,7 @@ export class StreamSocket {
       pieces.push(this.#out.piece(i));
       this.#writingBytes += pieces[i]!.length;
     }
-    this.#writer ??= RawWriter.of(socket);
+    if (this.#options.plain !== true) this.#writer ??= RawWriter.of(socket);
     if (this.#writer === undefined) this.#writeThrough(socket, pieces);
     else this.#writeRaw(this.#writer, pieces);
   }

@@ -1,0 +1,110 @@
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import net from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { HeapBlockPool } from "../../../src/base/blocks.ts";
+import { OutQueue } from "../../../src/base/out-queue.ts";
+import { adoptRaw, connectRaw } from "../../../src/io/raw-socket.ts";
+import { RawWriter } from "../../../src/io/raw-writer.ts";
+import { ownReceiveRegion } from "../../../src/io/receive-region.ts";
+import { StreamSocket } from "../../../src/io/stream-socket.ts";
+import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
+
+const BYTES = 3_000_000;
+const PIECE = 4_000;
+
+/** Collects what comes; takes at most `most` bytes at a time, so that the rest is carried over. */
+class End {
+  readonly pool = new HeapBlockPool(64, 65_536);
+  readonly carryPool = new HeapBlockPool(1);
+  readonly out: OutQueue;
+  readonly socket: StreamSocket;
+  readonly came: Buffer[] = [];
+  readonly over: Promise<void>;
+  length = 0;
+  #ended!: () => void;
+
+  constructor(plain: boolean, most: number) {
+    const flusher = new TurnFlusher(() => {});
+    this.over = new Promise((resolve) => {
+      this.#ended = resolve;
+    });
+    this.out = new OutQueue(this.pool, () => this.socket.markDirty());
+    const receive = (bytes: Uint8Array, start: number, end: number): number => {
+      const take = Math.min(most, end - start);
+      this.came.push(Buffer.from(bytes.subarray(start, start + take)));
+      this.length += take;
+      if (take < end - start) setTimeout(() => this.socket.resume(), 1);
+      return take;
+    };
+    const handler = { receive, drained: () => {}, ended: () => this.#ended() };
+    const { carryPool } = this;
+    this.socket = new StreamSocket(this.out, handler, {
+      region: ownReceiveRegion(),
+      carryPool,
+      flusher,
+      plain,
+    });
+  }
+}
+
+const open: { destroy(): void }[] = [];
+afterEach(() => {
+  for (const each of open.splice(0)) each.destroy();
+});
+
+async function pair(plain: boolean, most: number): Promise<{ a: End; b: End }> {
+  const a = new End(plain, Number.POSITIVE_INFINITY);
+  const b = new End(plain, most);
+  const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
+    b.socket.attach((region, onRead) => adoptRaw(accepted, region, onRead));
+  });
+  open.push(a.socket, b.socket, { destroy: () => server.close() });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  a.socket.attach((region, onRead) => connectRaw({ host: "127.0.0.1", port }, region, onRead));
+  return { a, b };
+}
+
+describe.each([{ plain: false }, { plain: true }])("a stream socket (plain: $plain)", ({ plain }) => {
+  test.each([{ most: Number.POSITIVE_INFINITY }, { most: 100_000 }])(
+    "brings every byte, in order, when $most at most are taken at a time, and then ends",
+    async ({ most }) => {
+      const { a, b } = await pair(plain, most);
+      const sent = randomBytes(BYTES);
+      for (let at = 0; at < BYTES; at += PIECE) {
+        const to = a.out.reserve(PIECE);
+        a.out.bytes.set(sent.subarray(at, at + PIECE), to);
+      }
+      a.socket.finish();
+      await expect.poll(() => b.length, { timeout: 20_000 }).toBe(BYTES);
+      await b.over;
+      await a.over;
+      expect(Buffer.concat(b.came).equals(sent)).toBe(true);
+      expect(a.pool.taken).toBe(0);
+      expect(b.carryPool.taken).toBe(0);
+    },
+  );
+
+  test("tells of a peer that resets the connection while bytes are queued", async () => {
+    const { a, b } = await pair(plain, Number.POSITIVE_INFINITY);
+    a.out.reserve(10);
+    await expect.poll(() => b.length, { timeout: 20_000 }).toBe(10);
+    b.socket.destroy();
+    for (let i = 0; i < 500; i += 1) a.out.reserve(PIECE);
+    await a.over;
+    expect(a.out.queuedBytes).toBe(0);
+    expect(a.pool.taken).toBe(0);
+  });
+});
+
+test("this Node lets handles be written to", async () => {
+  const server = net.createServer().listen(0, "127.0.0.1");
+  open.push({ destroy: () => server.close() });
+  await once(server, "listening");
+  const socket = net.connect({ port: (server.address() as net.AddressInfo).port, host: "127.0.0.1" });
+  open.push(socket);
+  await once(socket, "connect");
+  expect(RawWriter.of(socket)).toBeDefined();
+});
