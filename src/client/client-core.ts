@@ -3,6 +3,7 @@ import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
+import { PAGE_BYTES } from "../base/page.ts";
 import type { Prng } from "../base/prng.ts";
 import type { Holder } from "../placement/holder.ts";
 import { IpTable } from "../placement/ip-table.ts";
@@ -19,7 +20,7 @@ import { identityOf, type LinkPort, ServerLink } from "./server-link.ts";
 
 /** What the core tells its surroundings. */
 export interface ClientCorePort {
-  /** The core has given up a link: its connection is to be closed (after sending what is queued, if it can). */
+  /** The core has given up a link: its connection is to be closed at once. */
   linkClosed(link: ServerLink): void;
   /** Something that people want to know of. */
   notice(text: string): void;
@@ -119,10 +120,10 @@ export class ClientCore implements LinkPort {
     const at = this.frames.address(frame);
     const newest = this.#pending.newest(slot);
     const place = this.slots.place(slot);
-    if (newest !== NO_FRAME) this.#arena.copy(at, this.frames.address(newest), 4096);
-    else if (place === Place.UNMAPPED) this.#arena.fill(at, 0, 4096);
+    if (newest !== NO_FRAME) this.#arena.copy(at, this.frames.address(newest), PAGE_BYTES);
+    else if (place === Place.UNMAPPED) this.#arena.fill(at, 0, PAGE_BYTES);
     else if (place === Place.SAME_FILLED) {
-      this.#arena.fillPattern(at, this.slots.wordLow(slot), this.slots.wordHigh(slot), 4096);
+      this.#arena.fillPattern(at, this.slots.wordLow(slot), this.slots.wordHigh(slot), PAGE_BYTES);
     } else if (place === Place.LOST) return this.#readDone(frame, PageResult.LOST);
     else return this.#readHeld(frame, slot, this.table.at(place - Place.FIRST_HOLDER));
     this.counters.localIn += 1;

@@ -172,7 +172,7 @@ export class NbdConnection implements NbdHandler, Admitted {
     return true;
   }
 
-  /** A request record, if admission agrees. `extraFrames` are for the parts of pages at both ends. */
+  /** A request record, if admission agrees to so many frames and bytes of answer. */
   #admit(nbd: NbdRequest, frames: number, answerBytes: number): ClientRequest | undefined {
     if (!this.#front.admission.admit(this, frames, answerBytes)) return undefined;
     const request = this.#spare.pop() ?? new ClientRequest(this);
