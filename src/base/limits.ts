@@ -8,6 +8,10 @@ const MiB = 1024 * KiB;
 export const limits = {
   /** What one socket read may bring, and so what is carried over while a connection is stalled. */
   receiveBytesMax: 256 * KiB,
+  /** A client looks for the next bytes so long before it sleeps, when that pays; microseconds. */
+  busyPollUs: 50,
+  /** Not while more pages than this are under way: then the memory servers may need the processor. */
+  busyPollFramesMax: 4,
   /** Unit of the queues of bytes to be sent. */
   sendBlockBytes: 256 * KiB,
 

@@ -38,7 +38,9 @@ export class DataPort {
     this.#options = options;
     this.#connectionsMax = options.connectionsMax ?? limits.dataConnectionsMax;
     this.#carryPool = new HeapBlockPool(this.#connectionsMax, limits.receiveBytesMax);
-    this.#flusher = new TurnFlusher(() => options.core.flush());
+    this.#flusher = new TurnFlusher({
+      beforeFlush: () => options.core.flush(),
+    });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 

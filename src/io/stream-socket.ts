@@ -135,12 +135,12 @@ export class StreamSocket {
     const { bytes, start } = this.#options.region;
     const end = start + length;
     if (this.#ended) return false;
-    // Whatever came may leave the core something to do at the end of the turn.
-    this.#options.flusher.wake();
-    if (this.#carry !== undefined) return this.#keep(bytes, start, end);
-    const taken = this.#handler.receive(bytes, start, end);
-    if (this.#ended || start + taken === end) return !this.#ended;
-    return this.#keep(bytes, start + taken, end);
+    const taken = this.#carry === undefined ? this.#handler.receive(bytes, start, end) : 0;
+    const goesOn =
+      start + taken === end || this.#ended ? !this.#ended : this.#keep(bytes, start + taken, end);
+    // Whatever came may leave the core something to do, by the end of the turn.
+    this.#options.flusher.received(length);
+    return goesOn;
   }
 
   #keep(bytes: Uint8Array, from: number, end: number): boolean {

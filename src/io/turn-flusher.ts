@@ -1,21 +1,80 @@
 import type { StreamSocket } from "./stream-socket.ts";
 
+/** After so many turns with a single short message each, the next one is answered at once. */
+const QUIET_TURNS = 8;
+/** A message with one page, or none. */
+const QUIET_BYTES = 4096 + 256;
+/** Most turns without polling after polling was in vain. */
+const SKIPPED_TURNS_MAX = 256;
+
+/** Sockets to be seen to once; those added meanwhile are for the next time. Its memory is kept. */
+class SocketBatch {
+  #adding: (StreamSocket | undefined)[] = [];
+  #draining: (StreamSocket | undefined)[] = [];
+  #count = 0;
+
+  push(socket: StreamSocket): void {
+    this.#adding[this.#count] = socket;
+    this.#count += 1;
+  }
+
+  drain(visit: (socket: StreamSocket) => void): void {
+    const count = this.#count;
+    if (count === 0) return;
+    const sockets = this.#adding;
+    this.#adding = this.#draining;
+    this.#draining = sockets;
+    this.#count = 0;
+    for (let i = 0; i < count; i += 1) {
+      const socket = sockets[i]!;
+      sockets[i] = undefined;
+      visit(socket);
+    }
+  }
+}
+
+const flush = (socket: StreamSocket): void => socket.flush();
+const feedCarry = (socket: StreamSocket): void => socket.feedCarry();
+
+interface TurnFlusherOptions {
+  /** Lets a core encode what it has batched up; it may schedule more sockets. */
+  beforeFlush: () => void;
+  /**
+   * Longest time, in microseconds, that the process looks for the next bytes instead of going to sleep after a
+   * turn that brought some; 0 or left out for never.
+   */
+  busyPollUs?: number;
+  /** False while those who should send next need the processor themselves. */
+  mayPoll?: () => boolean;
+}
+
 /**
  * Gathers the sockets that have something to send and flushes them once a turn of the event loop: after all that
  * has arrived was handled (setImmediate runs behind the poll phase), so answers to many requests share a system call.
+ *
+ * Being woken from sleep costs more than a request, for the one who sleeps and for the one who wakes. So it may stay
+ * awake a short while (as the kernel's haltpoll does): while it pays, the loop turns without sleeping; each time it
+ * was in vain, it is left alone for twice as many turns.
  */
 export class TurnFlusher {
   readonly #beforeFlush: () => void;
-  readonly #run = (): void => this.#flush();
-  #dirty: StreamSocket[] = [];
-  #flushing: StreamSocket[] = [];
-  #resumed: StreamSocket[] = [];
-  #resuming: StreamSocket[] = [];
+  readonly #mayPoll: () => boolean;
+  readonly #pollMs: number;
+  readonly #run = (): void => this.#turn();
+  readonly #dirty = new SocketBatch();
+  readonly #resumed = new SocketBatch();
   #scheduled = false;
+  #reads = 0;
+  #bytesRead = 0;
+  #quietTurns = 0;
+  #pollUntil = 0;
+  #skip = 0;
+  #skipped = 0;
 
-  /** `beforeFlush` lets a core encode what it has batched up; it may schedule more sockets. */
-  constructor(beforeFlush: () => void) {
-    this.#beforeFlush = beforeFlush;
+  constructor(options: TurnFlusherOptions) {
+    this.#beforeFlush = options.beforeFlush;
+    this.#mayPoll = options.mayPoll ?? (() => true);
+    this.#pollMs = (options.busyPollUs ?? 0) / 1000;
   }
 
   /** Sees to it that a flush comes at the end of this turn. */
@@ -37,22 +96,52 @@ export class TurnFlusher {
     this.wake();
   }
 
-  #feed(): void {
-    const now = this.#resumed;
-    this.#resumed = this.#resuming;
-    this.#resuming = now;
-    for (let i = 0; i < now.length; i += 1) now[i]!.feedCarry();
-    now.length = 0;
+  /** A socket's `length` bytes were handled; in quiet times what they led to goes out at once. */
+  received(length: number): void {
+    this.#reads += 1;
+    this.#bytesRead += length;
+    this.wake();
+    if (this.#quietTurns === QUIET_TURNS && this.#reads === 1 && length <= QUIET_BYTES) this.#send();
   }
 
-  #flush(): void {
+  #turn(): void {
     this.#scheduled = false;
-    this.#feed();
+    this.#resumed.drain(feedCarry);
+    this.#send();
+    if (this.#reads > 0) this.#busyTurn();
+    else if (this.#pollUntil > 0) this.#pollTurn();
+  }
+
+  #busyTurn(): void {
+    const quiet = this.#reads === 1 && this.#bytesRead <= QUIET_BYTES;
+    if (!quiet) this.#quietTurns = 0;
+    else if (this.#quietTurns < QUIET_TURNS) this.#quietTurns += 1;
+    this.#reads = 0;
+    this.#bytesRead = 0;
+    if (this.#pollMs === 0) return;
+    if (this.#pollUntil > 0) this.#skip = 0;
+    this.#pollUntil = 0;
+    if (this.#skipped < this.#skip) {
+      this.#skipped += 1;
+      return;
+    }
+    if (!this.#mayPoll()) return;
+    this.#pollUntil = performance.now() + this.#pollMs;
+    this.wake();
+  }
+
+  #pollTurn(): void {
+    if (performance.now() < this.#pollUntil) {
+      this.wake();
+      return;
+    }
+    this.#pollUntil = 0;
+    this.#skip = Math.min(Math.max(1, 2 * this.#skip), SKIPPED_TURNS_MAX);
+    this.#skipped = 0;
+  }
+
+  #send(): void {
     this.#beforeFlush();
-    const now = this.#dirty;
-    this.#dirty = this.#flushing;
-    this.#flushing = now;
-    for (let i = 0; i < now.length; i += 1) now[i]!.flush();
-    now.length = 0;
+    this.#dirty.drain(flush);
   }
 }

@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { type Hello, PAGES_PER_FRAME_MAX, type Prover, Role } from "../../proto/peer/index.ts";
 import { Arena } from "../base/arena.ts";
 import { ArenaBlockPool, HeapBlockPool } from "../base/blocks.ts";
@@ -62,9 +63,13 @@ export class ClientDataPlane {
       prover,
       port: { linkClosed: (link) => this.dialer.linkClosed(link), notice },
     });
-    const flusher = new TurnFlusher(() => {
-      this.front.flush();
-      this.core.flush(nowMs());
+    const flusher = new TurnFlusher({
+      beforeFlush: () => {
+        this.front.flush();
+        this.core.flush(nowMs());
+      },
+      busyPollUs: availableParallelism() > 1 ? limits.busyPollUs : 0,
+      mayPoll: () => this.core.frames.used <= limits.busyPollFramesMax,
     });
     this.front = new NbdFront({
       arena,

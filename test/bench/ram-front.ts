@@ -6,6 +6,7 @@
  *     node ram-front.js SOCKET BYTES [PORT]
  */
 import { createServer, type Socket } from "node:net";
+import { availableParallelism } from "node:os";
 import {
   NbdCommand,
   NbdExportTable,
@@ -136,7 +137,16 @@ function share(sizeBytes: number): Shared {
       blockSize: { minimum: 1, preferred: 4096, maximum: limits.nbdRequestBytesMax },
     },
   ]);
-  return { device: { arena, at }, exports, blocks, region, flusher: new TurnFlusher(() => {}) };
+  return {
+    device: { arena, at },
+    exports,
+    blocks,
+    region,
+    flusher: new TurnFlusher({
+      beforeFlush: () => {},
+      busyPollUs: availableParallelism() > 1 ? limits.busyPollUs : 0,
+    }),
+  };
 }
 
 function serve(socketPath: string, sizeBytes: number, port: number | undefined): void {

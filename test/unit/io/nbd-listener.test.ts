@@ -22,7 +22,7 @@ async function listener(client: TestClient): Promise<NbdListener> {
       region: receiveRegionIn(client.arena.bytes, client.region),
       sendPool: client.nbdPool,
       carryPool: new HeapBlockPool(4, limits.receiveBytesMax),
-      flusher: new TurnFlusher(() => client.turn()),
+      flusher: new TurnFlusher({ beforeFlush: () => client.turn() }),
       nowMs: () => performance.now(),
       notice: (text) => client.notices.push(text),
     },

@@ -22,7 +22,7 @@ async function until(holds: () => boolean): Promise<void> {
 }
 
 function dialer(client: TestClient): ServerDialer {
-  const flusher = new TurnFlusher(() => client.turn());
+  const flusher = new TurnFlusher({ beforeFlush: () => client.turn() });
   const made = new ServerDialer({
     core: client.core,
     region: receiveRegionIn(client.arena.bytes, client.region),

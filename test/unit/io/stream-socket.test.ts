@@ -25,7 +25,7 @@ class End {
   #ended!: () => void;
 
   constructor(plain: boolean, most: number) {
-    const flusher = new TurnFlusher(() => {});
+    const flusher = new TurnFlusher({ beforeFlush: () => {} });
     this.over = new Promise((resolve) => {
       this.#ended = resolve;
     });

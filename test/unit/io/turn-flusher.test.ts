@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import type { StreamSocket } from "../../../src/io/stream-socket.ts";
+import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
+
+const turns = async (count: number): Promise<void> => {
+  for (let i = 0; i < count; i += 1) await new Promise(setImmediate);
+};
+
+/** Counts how often the flusher runs; each run is one turn in which the loop does not sleep. */
+function counted(options: { busyPollUs?: number; mayPoll?: () => boolean }) {
+  const seen = { flushes: 0 };
+  const beforeFlush = () => {
+    seen.flushes += 1;
+  };
+  return { seen, flusher: new TurnFlusher({ beforeFlush, ...options }) };
+}
+
+const socket = (flushed: string[], name: string, more?: () => void): StreamSocket =>
+  ({
+    flush: () => {
+      flushed.push(name);
+      more?.();
+    },
+    feedCarry: () => flushed.push(`fed ${name}`),
+  }) as unknown as StreamSocket;
+
+describe("TurnFlusher", () => {
+  it("flushes each socket that has something to send once a turn, resumed ones being fed before", async () => {
+    const flushed: string[] = [];
+    const { flusher } = counted({});
+    flusher.schedule(socket(flushed, "a"));
+    flusher.schedule(socket(flushed, "b"));
+    flusher.scheduleResume(socket(flushed, "c"));
+    expect(flushed).toEqual([]);
+    await turns(2);
+    expect(flushed).toEqual(["fed c", "a", "b"]);
+  });
+
+  it("leaves what is scheduled during a flush to the next turn", async () => {
+    const flushed: string[] = [];
+    const { seen, flusher } = counted({});
+    flusher.schedule(socket(flushed, "a", () => flusher.schedule(socket(flushed, "b"))));
+    await turns(3);
+    expect(flushed).toEqual(["a", "b"]);
+    expect(seen.flushes).toBe(2);
+  });
+
+  it("sends at once after a run of turns with one short message each, not after a second one", async () => {
+    const { seen, flusher } = counted({});
+    for (let i = 0; i < 8; i += 1) {
+      flusher.received(28);
+      expect(seen.flushes).toBe(i);
+      await turns(2);
+    }
+    const before = seen.flushes;
+    flusher.received(28);
+    expect(seen.flushes).toBe(before + 1);
+    flusher.received(28);
+    expect(seen.flushes).toBe(before + 1);
+    await turns(2);
+    flusher.received(28);
+    expect(seen.flushes).toBe(before + 2);
+  });
+
+  it("stays awake for a while after something came, and sleeps when nothing more comes", async () => {
+    const { seen, flusher } = counted({ busyPollUs: 3_000 });
+    flusher.received(28);
+    await turns(20);
+    expect(seen.flushes).toBeGreaterThan(10);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const asleep = seen.flushes;
+    await turns(20);
+    expect(seen.flushes).toBe(asleep);
+  });
+
+  it("polls ever more rarely while polling is in vain, and again once it paid", async () => {
+    const { seen, flusher } = counted({ busyPollUs: 500 });
+    const polls: boolean[] = [];
+    for (let i = 0; i < 12; i += 1) {
+      const before = seen.flushes;
+      flusher.received(5_000);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      polls.push(seen.flushes > before + 1);
+    }
+    expect(polls).toEqual([true, false, true, false, false, true, ...new Array(4).fill(false), true, false]);
+  });
+
+  it("does not poll while it may not", async () => {
+    const { seen, flusher } = counted({ busyPollUs: 3_000, mayPoll: () => false });
+    flusher.received(28);
+    await turns(20);
+    expect(seen.flushes).toBe(1);
+  });
+});
