@@ -10,6 +10,7 @@ import {
   META_BYTES,
   PAGE_BYTES,
   PageStatus,
+  ResultStatus,
   WIDE_END,
   WireError,
 } from "./wire.ts";
@@ -193,6 +194,11 @@ export class FrameReader {
       if (this.type === FrameType.ACK) {
         const status = this.body.getUint16(at + 6, true);
         if (status > AckStatus.FULL) throw this.#unknownStatus(shape, status);
+        continue;
+      }
+      if (this.type === FrameType.RESULT) {
+        const status = this.body.getUint16(at + 6, true);
+        if (status > ResultStatus.WRONG) throw this.#unknownStatus(shape, status);
         continue;
       }
       this.#checkWide(shape, at, "page id");

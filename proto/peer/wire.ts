@@ -25,8 +25,32 @@ export const IDENTITY_BYTES = 16;
 export const NONCE_BYTES = 32;
 export const PROOF_BYTES = 32;
 export const ERROR_TEXT_BYTES_MAX = 512;
+/** Members of a parity group: most that a descriptor can name. */
+export const GROUP_MEMBERS_MAX = 8;
+/** Member of a group: page id, checksum, index of its server, flags. */
+export const MEMBER_BYTES = 16;
+/** Descriptor of a group: its id (that of its parity page), member count, members. */
+export const GROUP_BYTES = 16 + GROUP_MEMBERS_MAX * MEMBER_BYTES;
+/** A page or parity page to be XORed: its id, index of its server or OWN_STORE. */
+export const SOURCE_BYTES = 16;
+/** Sources of one COMPOSE entry, and of one RECOVER or REBUILD entry. */
+export const COMPOSE_SOURCES_MAX = 16;
+export const RECOVER_SOURCES_MAX = 8;
+/** COMPOSE: the new group, then its sources. */
+export const COMPOSE_BYTES = GROUP_BYTES + COMPOSE_SOURCES_MAX * SOURCE_BYTES;
+/** RECOVER and REBUILD: the page, its new id, target, then its sources. */
+export const RECOVER_BYTES = 40 + RECOVER_SOURCES_MAX * SOURCE_BYTES;
+export const SERVER_ENTRY_BYTES = 24;
+export const RESULT_ENTRY_BYTES = 16;
+export const GROUPS_PER_FRAME_MAX = 16;
+export const COMPOSES_PER_FRAME_MAX = 8;
+export const RECOVERS_PER_FRAME_MAX = 16;
+export const SERVERS_PER_FRAME_MAX = 64;
+export const RESULTS_PER_FRAME_MAX = 64;
+/** Server index of a source that lies in the parity server's own store. */
+export const OWN_STORE = 0xffff;
 /** Longest body before any page data: what a reader must be able to hold of a frame. */
-export const FIXED_BODY_BYTES_MAX = PAGES_PER_FRAME_MAX * META_BYTES;
+export const FIXED_BODY_BYTES_MAX = 4096;
 /** Cursor of a LISTING that is the last one. */
 export const LIST_END = 0xffff_ffff;
 
@@ -45,6 +69,12 @@ export const FrameType = {
   LISTING: 0x16,
   PING: 0x17,
   PONG: 0x18,
+  GROUPS: 0x30,
+  SERVERS: 0x31,
+  COMPOSE: 0x32,
+  REBUILD: 0x33,
+  RECOVER: 0x34,
+  RESULT: 0x35,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
@@ -63,6 +93,21 @@ export const AckStatus = {
   /** Only the first `accepted` pages are held; there is no room for the rest. */
   FULL: 1,
 } as const;
+
+/** How a COMPOSE or REBUILD entry went. */
+export const ResultStatus = {
+  /** Done: the new parity page, or the page at its target, is held. */
+  OK: 0,
+  /** No room for it, here or at the target. */
+  FULL: 1,
+  /** A source's server, or the target, cannot be reached now. */
+  UNREACHABLE: 2,
+  /** A source is not where it was said to be. */
+  MISSING: 3,
+  /** What came of it is not the page: some source's bytes are wrong. */
+  WRONG: 4,
+} as const;
+export type ResultStatus = (typeof ResultStatus)[keyof typeof ResultStatus];
 
 export const Role = { CLIENT: 1, SERVER: 2, PARITY: 3 } as const;
 export type Role = (typeof Role)[keyof typeof Role];
@@ -121,4 +166,10 @@ export const frameShapes: ReadonlyMap<number, FrameShape> = new Map([
   [FrameType.LISTING, { ...shape("LISTING", 0, META_BYTES, PAGES_PER_FRAME_MAX), countMin: 0 }],
   [FrameType.PING, shape("PING", 0)],
   [FrameType.PONG, shape("PONG", CAPACITY_BYTES)],
+  [FrameType.GROUPS, shape("GROUPS", 0, GROUP_BYTES, GROUPS_PER_FRAME_MAX)],
+  [FrameType.SERVERS, shape("SERVERS", 0, SERVER_ENTRY_BYTES, SERVERS_PER_FRAME_MAX)],
+  [FrameType.COMPOSE, shape("COMPOSE", 0, COMPOSE_BYTES, COMPOSES_PER_FRAME_MAX)],
+  [FrameType.REBUILD, shape("REBUILD", 0, RECOVER_BYTES, RECOVERS_PER_FRAME_MAX)],
+  [FrameType.RECOVER, shape("RECOVER", 0, RECOVER_BYTES, RECOVERS_PER_FRAME_MAX)],
+  [FrameType.RESULT, shape("RESULT", CAPACITY_BYTES, RESULT_ENTRY_BYTES, RESULTS_PER_FRAME_MAX)],
 ]);
