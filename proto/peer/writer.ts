@@ -15,6 +15,8 @@ export interface FrameSink {
   reserve(length: number): number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** For one that counts: a frame of this type begins. */
+  frameBegun?(type: number): void;
 }
 
 /** What a memory server has to lend, in frames. */
@@ -50,6 +52,7 @@ export function beginFrame(
   aux = 0,
 ): number {
   const at = sink.reserve(HEADER_BYTES + bodyHere);
+  sink.frameBegun?.(type);
   const view = sink.view;
   view.setUint8(at, type);
   view.setUint8(at + 1, 0);

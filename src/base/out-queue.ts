@@ -1,6 +1,7 @@
 import { invariant } from "./assert.ts";
 import type { Block, BlockPool } from "./blocks.ts";
 import type { ByteSink } from "./byte-sink.ts";
+import type { Traffic } from "./traffic.ts";
 
 interface Filled {
   block: Block;
@@ -23,13 +24,15 @@ export class OutQueue implements ByteSink {
   readonly #segments: Filled[] = [];
   readonly #spare: Filled[] = [];
   readonly #onDirty: (() => void) | undefined;
+  readonly #traffic: Traffic | undefined;
   #last: Filled | undefined;
   #queuedBytes = 0;
 
-  /** `onDirty` is called when the first bytes come into an empty queue. */
-  constructor(pool: BlockPool, onDirty?: () => void) {
+  /** `onDirty` is called when the first bytes come into an empty queue; `traffic` counts all that comes. */
+  constructor(pool: BlockPool, onDirty?: () => void, traffic?: Traffic) {
     this.#pool = pool;
     this.#onDirty = onDirty;
+    this.#traffic = traffic;
   }
 
   get queuedBytes(): number {
@@ -68,8 +71,14 @@ export class OutQueue implements ByteSink {
     last.filled += length;
     const wasEmpty = this.#queuedBytes === 0;
     this.#queuedBytes += length;
+    if (this.#traffic !== undefined) this.#traffic.bytes += length;
     if (wasEmpty) this.#onDirty?.();
     return at;
+  }
+
+  /** A frame of this type begins (FrameSink). */
+  frameBegun(type: number): void {
+    if (this.#traffic !== undefined) this.#traffic.frames[type]! += 1;
   }
 
   #extend(length: number): Filled {

@@ -1,3 +1,5 @@
+import { Traffic } from "../base/traffic.ts";
+
 /** What a client has done since it started; plain numbers, read by observers. */
 export class ClientCounters {
   /** Pages sent to memory servers and acknowledged. */
@@ -19,4 +21,6 @@ export class ClientCounters {
   requestsDone = 0;
   linksLost = 0;
   serversLost = 0;
+  /** All that was given to the links of memory servers and parity servers to be sent. */
+  readonly sent = new Traffic();
 }

@@ -93,7 +93,7 @@ export class ServerDialer {
     target.timer = undefined;
     if (this.#stopped) return;
     const { core, region, sendPool, carryPool, flusher, nowMs } = this.#options;
-    const out = new OutQueue(sendPool, () => socket.markDirty());
+    const out = new OutQueue(sendPool, () => socket.markDirty(), core.counters.sent);
     const socket: StreamSocket = new StreamSocket(
       out,
       {

@@ -1,5 +1,5 @@
 import { type Labels, PrometheusText } from "../observe/prometheus.ts";
-import type { ClientFigures, NodeRecord } from "./node-record.ts";
+import type { ClientFigures, NodeRecord, TrafficFigures } from "./node-record.ts";
 import type { SeenNode } from "./peer-table.ts";
 
 /** The cluster as Prometheus text. @param nodes from `PeerTable.nodes()`, this node first */
@@ -84,6 +84,25 @@ function clientFamilies(text: PrometheusText, nodes: readonly SeenNode[]): void 
     "NBD requests answered with an error.",
     each((c) => c.requests.errors),
   );
+  trafficFamilies(text, each);
+}
+
+function trafficFamilies(
+  text: PrometheusText,
+  each: (pick: (figures: ClientFigures) => number) => [Labels, number][],
+): void {
+  const counter = (name: string, key: keyof TrafficFigures, help: string) =>
+    text.family(
+      `nswap_client_${name}_total`,
+      "counter",
+      help,
+      each((c) => c.traffic[key]),
+    );
+  counter("pages_out", "pagesOut", "Pages that servers have taken, without second copies and parity pages.");
+  counter("pages_in", "pagesIn", "Pages read from servers.");
+  counter("messages_sent", "messagesSent", "Messages of the page protocol sent to servers.");
+  counter("messages_asking", "messagesAsking", "Messages sent to servers that ask for pages.");
+  counter("bytes_sent", "bytesSent", "Bytes of the messages sent to servers.");
 }
 
 function labelsOf(record: NodeRecord): Labels {

@@ -13,6 +13,19 @@ export interface FrameCounts {
 
 export type RedundancyName = "none" | "mirror" | "parity";
 
+/** What a client has exchanged with the cluster since it started. */
+export interface TrafficFigures {
+  /** Pages that servers have taken; a second copy or a parity page does not count. */
+  readonly pagesOut: number;
+  readonly pagesIn: number;
+  /** Messages of the page protocol that were sent, those that ask for pages included. */
+  readonly messagesSent: number;
+  /** Messages sent that ask for pages. */
+  readonly messagesAsking: number;
+  /** Bytes of all messages sent. */
+  readonly bytesSent: number;
+}
+
 /** A client's figures, as `clients[]` of `nswap status --json` shows them. */
 export interface ClientFigures {
   readonly name: string;
@@ -26,6 +39,7 @@ export interface ClientFigures {
     readonly lost: number;
   };
   readonly requests: { readonly inFlight: number; readonly errors: number };
+  readonly traffic: TrafficFigures;
 }
 
 /** One node as it describes itself; travels by gossip. */

@@ -6,6 +6,7 @@ import type {
   NodeRole,
   RedundancyName,
   SelfState,
+  TrafficFigures,
 } from "./node-record.ts";
 
 const roles: readonly NodeRole[] = ["server", "parity", "client"];
@@ -50,6 +51,20 @@ export function parseClientFigures(value: unknown, what = "client"): ClientFigur
       inFlight: asCount(requests["inFlight"], `${what}.requests.inFlight`),
       errors: asCount(requests["errors"], `${what}.requests.errors`),
     },
+    traffic: parseTraffic(fields["traffic"], `${what}.traffic`),
+  };
+}
+
+/** All 0 where the sender, an older one, says nothing of it. */
+function parseTraffic(value: unknown, what: string): TrafficFigures {
+  const fields = asObject(value ?? {}, what);
+  const count = (key: keyof TrafficFigures) => asCount(fields[key] ?? 0, `${what}.${key}`);
+  return {
+    pagesOut: count("pagesOut"),
+    pagesIn: count("pagesIn"),
+    messagesSent: count("messagesSent"),
+    messagesAsking: count("messagesAsking"),
+    bytesSent: count("bytesSent"),
   };
 }
 

@@ -1,10 +1,12 @@
 import { randomBytes } from "node:crypto";
+import { FrameType } from "../../proto/peer/index.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
+import type { ClientCounters } from "../client/counters.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
-import type { ClientFigures, NodeRecord } from "../membership/node-record.ts";
+import type { ClientFigures, NodeRecord, TrafficFigures } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
 import { ClientDataPlane } from "./client-data-plane.ts";
 import { ControlPlane, newIdentity, type SelfReport } from "./control-plane.ts";
@@ -114,8 +116,19 @@ function report(plane: ClientDataPlane, options: ClientOptions): SelfReport {
     // Without redundancy every live page is unprotected, and a page is dropped as soon as it is dead.
     pages: { live, dead: 0, unprotected: live, lost },
     requests: { inFlight: front.requestsInFlight, errors: counters.requestErrors },
+    traffic: trafficOf(counters),
   };
   return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };
+}
+
+function trafficOf({ pagesOut, pagesIn, sent }: ClientCounters): TrafficFigures {
+  return {
+    pagesOut,
+    pagesIn,
+    messagesSent: sent.messages,
+    messagesAsking: sent.frames[FrameType.GETPAGE]! + sent.frames[FrameType.RECOVER]!,
+    bytesSent: sent.bytes,
+  };
 }
 
 class ClientNode implements RunningNode {

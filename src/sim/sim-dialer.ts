@@ -48,7 +48,7 @@ export class SimDialer {
 
   #dial(target: Target): void {
     const { core, process, network, host, region, sendPool, carryPool, flusher } = this.#options;
-    const out = new OutQueue(sendPool, () => socket.markDirty());
+    const out = new OutQueue(sendPool, () => socket.markDirty(), core.counters.sent);
     const socket: SimSocket = new SimSocket(
       out,
       {

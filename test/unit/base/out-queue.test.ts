@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ArenaBlockPool, type BlockPool, HeapBlockPool } from "../../../src/base/blocks.ts";
 import { NswapError } from "../../../src/base/errors.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
+import { Traffic } from "../../../src/base/traffic.ts";
 
 const BLOCK_BYTES = 64;
 const BLOCKS = 8;
@@ -174,4 +175,16 @@ it("cuts arena blocks apart and inside their region", () => {
   const blocks = Array.from({ length: BLOCKS }, () => pool.take());
   expect(blocks.map((b) => b.start)).toEqual(blocks.map((_, i) => 100 + i * BLOCK_BYTES));
   expect(() => pool.take()).toThrow(NswapError);
+});
+
+it("counts what comes, whether or not it is sent", () => {
+  const traffic = new Traffic();
+  const queues = [0, 1].map(() => new OutQueue(arenaPool(), undefined, traffic));
+  queues[0]!.reserve(10);
+  queues[0]!.frameBegun(3);
+  queues[1]!.reserve(20);
+  queues[1]!.frameBegun(3);
+  queues[1]!.frameBegun(4);
+  queues[1]!.clear();
+  expect([traffic.bytes, traffic.frames[3], traffic.frames[4], traffic.messages]).toEqual([30, 2, 1, 3]);
 });

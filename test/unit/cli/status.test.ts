@@ -108,6 +108,7 @@ describe("the view of a status", () => {
         slots: { mapped: 11, sameFilled: 12, onDisk: 13 },
         pages: { live: 14, dead: 15, unprotected: 16, lost: 17 },
         requests: { inFlight: 18, errors: 19 },
+        traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
       },
     ],
   };

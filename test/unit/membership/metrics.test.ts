@@ -37,6 +37,7 @@ describe("metrics", () => {
       slots: { mapped: 1, sameFilled: 2, onDisk: 3 },
       pages: { live: 4, dead: 5, unprotected: 6, lost: 7 },
       requests: { inFlight: 8, errors: 9 },
+      traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
     };
     const client = recordOf(2, { name: "c", role: "client", data: null, client: figures });
     const text = metricsText(
@@ -57,6 +58,7 @@ describe("metrics", () => {
     expect(samples.get(`nswap_frames_used{${of("node-1", "server", 1)}}`)).toBe(1);
     expect(samples.get(`nswap_frames_limit{${of("node-3", "server", 3)}}`)).toBe(3);
     expect(samples.has(`nswap_frames_limit{${of("c", "client", 2)}}`)).toBe(false);
+    expect(samples.get(`nswap_client_bytes_sent_total{${of("c", "client", 2)}}`)).toBe(14);
     expect(samples.get(`nswap_client_slots{${of("c", "client", 2)},kind="same_filled"}`)).toBe(2);
     expect(samples.get(`nswap_client_pages{${of("c", "client", 2)},condition="unprotected"}`)).toBe(6);
     expect(samples.get(`nswap_client_pages_lost_total{${of("c", "client", 2)}}`)).toBe(7);

@@ -413,6 +413,7 @@ describe("a cluster of control planes", () => {
       slots: { mapped: 1, sameFilled: 2, onDisk: 3 },
       pages: { live: 4, dead: 5, unprotected: 6, lost: 7 },
       requests: { inFlight: 8, errors: 9 },
+      traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
     };
     const frames = { used: 0, free: 0, limit: 0 };
     const server = await start({ name: "s" });
