@@ -71,18 +71,22 @@ export function beginResult(sink: FrameSink, count: number, capacity: Capacity):
   return at + CAPACITY_BYTES;
 }
 
-/** Writes the head of a descriptor: id of the group's parity page, number of members, number of sources (COMPOSE). */
+/**
+ * Writes the head of a descriptor: id of the group's parity page, number of members, number of sources (COMPOSE), and
+ * the client's handle of the group, which the parity server keeps as the slot of the parity page and shows in LISTING.
+ */
 export function putGroup(
   view: DataView,
   at: number,
   groupId: number,
   members: number,
   sources: number,
+  handle: number,
 ): void {
   putWide(view, at, groupId);
   view.setUint16(at + 8, members, true);
   view.setUint16(at + 10, sources, true);
-  view.setUint32(at + 12, 0, true);
+  view.setUint32(at + 12, handle, true);
 }
 
 /** Writes the `i`-th member of the descriptor at `at`. */
@@ -104,6 +108,7 @@ export function getMember(view: DataView, at: number, i: number, into: GroupMemb
 export const groupIdAt = getWide;
 export const memberCountAt = (view: DataView, at: number): number => view.getUint16(at + 8, true);
 export const composeSourceCountAt = (view: DataView, at: number): number => view.getUint16(at + 10, true);
+export const groupHandleAt = (view: DataView, at: number): number => view.getUint32(at + 12, true);
 export const composeSourcesAt = (at: number): number => at + GROUP_BYTES;
 
 /** Writes the `i`-th of the sources that begin at `at`. */
