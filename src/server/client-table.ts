@@ -1,4 +1,4 @@
-import { type Hello, PeerError, WireError } from "../../proto/peer/index.ts";
+import { type Hello, PeerError, Role, WireError } from "../../proto/peer/index.ts";
 import { invariant } from "../base/assert.ts";
 import type { FrameStore } from "./frame-store.ts";
 
@@ -17,8 +17,11 @@ export interface ClientRecord {
   name: string;
   /** The newest instance seen. */
   epoch: number;
+  /** Those of the client itself. */
   readonly connections: Set<ClientConnection>;
-  /** When the tick first found it without a connection. */
+  /** Those of parity servers, which move its pages. They keep nothing alive. */
+  readonly parityConnections: Set<ClientConnection>;
+  /** When the tick first found it without a connection of its own. */
   goneSinceMs: number | undefined;
 }
 
@@ -28,7 +31,8 @@ export interface ClientRecord {
  *     present <-> away (no connection) -> leaving (its pages are freed, a few a tick) -> forgotten
  *        \------- GOODBYE ------------------^
  *
- * A leaving client is unknown already: one that comes with its identity is a new one.
+ * A leaving client is unknown already: one that comes with its identity is a new one. A client that only parity
+ * servers are connected for is away.
  */
 export class ClientTable {
   readonly #store: FrameStore;
@@ -64,10 +68,17 @@ export class ClientTable {
     return this.#leaving.length;
   }
 
-  /** A connection has proved who it is; throws PeerError if that one is not welcome. */
+  /**
+   * A connection has proved who it is; throws PeerError if that one is not welcome. A parity server's is taken
+   * whatever its epoch, and has no part in the client's epoch, name and grace time.
+   */
   admit(hello: Hello, connection: ClientConnection): ClientRecord {
     const identity = Buffer.from(hello.identity).toString("hex");
     const record = this.#known.get(identity) ?? this.#newRecord(identity, hello);
+    if (hello.role === Role.PARITY) {
+      record.parityConnections.add(connection);
+      return record;
+    }
     if (hello.epoch < record.epoch) {
       throw new PeerError(
         WireError.STALE_EPOCH,
@@ -106,8 +117,9 @@ export class ClientTable {
       index,
       identity,
       name: hello.name,
-      epoch: hello.epoch,
+      epoch: hello.role === Role.PARITY ? 0 : hello.epoch,
       connections: new Set(),
+      parityConnections: new Set(),
       goneSinceMs: undefined,
     };
     this.#known.set(identity, record);
@@ -117,7 +129,8 @@ export class ClientTable {
   /** Makes room by the first client that is away and has nothing here. */
   #forgetOneWithoutPages(): void {
     for (const record of this.#known.values()) {
-      if (record.connections.size > 0 || this.#store.countOf(record.index) > 0) continue;
+      const connections = record.connections.size + record.parityConnections.size;
+      if (connections > 0 || this.#store.countOf(record.index) > 0) continue;
       this.#known.delete(record.identity);
       this.#freeIndices.push(record.index);
       return;
@@ -127,12 +140,14 @@ export class ClientTable {
   /** A connection is over; its client's pages stay. */
   disconnected(record: ClientRecord, connection: ClientConnection): void {
     record.connections.delete(connection);
+    record.parityConnections.delete(connection);
   }
 
   /** The client leaves for good: its connections are closed and its pages go. */
   leave(record: ClientRecord): void {
-    for (const connection of [...record.connections]) connection.close("ended");
-    invariant(record.connections.size === 0, "a closed connection has left its client");
+    for (const connection of [...record.connections, ...record.parityConnections]) connection.close("ended");
+    const left = record.connections.size + record.parityConnections.size;
+    invariant(left === 0, "a closed connection has left its client");
     this.#known.delete(record.identity);
     this.#leaving.push(record);
   }

@@ -112,6 +112,7 @@ export class MemoryServerCore {
       store: this.#store,
       counters: this.#counters,
       prover: this.#options.prover,
+      role: Role.SERVER,
       queueBytesSoft: this.#options.queueBytesSoft ?? limits.dataQueueBytesSoft,
       listScanFramesMax: this.#options.listScanFramesMax ?? limits.listScanFramesMax,
       get capacity() {
@@ -234,7 +235,7 @@ export class MemoryServerCore {
 
   #admit(hello: Hello, connection: ServerConnection): ClientRecord {
     const client = this.#clients.admit(hello, connection);
-    if (client.connections.size === 1) {
+    if (client.connections.size === 1 && hello.role === Role.CLIENT) {
       const pages = this.#store.countOf(client.index);
       this.#options.log?.info("client connected", { client: client.name, epoch: client.epoch, pages });
     }
@@ -252,7 +253,8 @@ export class MemoryServerCore {
     const { client, closed } = connection;
     if (client !== undefined) this.#clients.disconnected(client, connection);
     if (closed instanceof PeerError) this.#countError(closed, client);
-    if (client !== undefined && client.connections.size === 0 && closed !== "ended") {
+    const last = client?.connections.size === 0 && !connection.fromParity;
+    if (client !== undefined && last && closed !== "ended") {
       const pages = this.#store.countOf(client.index);
       this.#options.log?.info("client disconnected, its pages are kept", { client: client.name, pages });
     }

@@ -21,6 +21,8 @@ import type { ClientRecord } from "./client-table.ts";
 /** What a connection needs of its server. */
 export interface ConnectionHost extends RequestHost {
   readonly prover: Prover | undefined;
+  /** What the server is. A memory server serves parity servers too, in the name of clients. */
+  readonly role: typeof Role.SERVER | typeof Role.PARITY;
   /** This server's HELLO, with a fresh nonce. */
   hello(): Hello;
   /** The client has proved who it is; throws PeerError if it is not welcome. */
@@ -43,6 +45,7 @@ export class ServerConnection implements FrameHandler {
   readonly #reader = new FrameReader(this);
   #handshake: Handshake | undefined;
   #client: ClientRecord | undefined;
+  #peerRole: Role = Role.CLIENT;
   #requests: ClientRequests | undefined;
   #closed: PeerError | "ended" | undefined;
   #gone = false;
@@ -67,6 +70,11 @@ export class ServerConnection implements FrameHandler {
   /** True while a request waits until answers have gone out; then `resume`. */
   get stalled(): boolean {
     return this.#closed === undefined && this.#reader.stalled;
+  }
+
+  /** True if a parity server is on the other side, which moves the client's pages. */
+  get fromParity(): boolean {
+    return this.#peerRole === Role.PARITY;
   }
 
   /** The client, once it has proved who it is. */
@@ -172,15 +180,24 @@ export class ServerConnection implements FrameHandler {
       case FrameType.PUTPAGE:
       case FrameType.GETPAGE:
       case FrameType.INVALIDATE:
-      case FrameType.LIST:
       case FrameType.PING:
         return this.#requests!.admits(reader);
+      case FrameType.LIST:
+        this.#expectClient(reader);
+        return this.#requests!.admits(reader);
       case FrameType.GOODBYE:
+        this.#expectClient(reader);
+        return true;
       case FrameType.ERROR:
         return true;
       default:
         throw new PeerError(WireError.PROTOCOL, `a client may not send ${reader.typeName} now`);
     }
+  }
+
+  #expectClient(reader: FrameReader): void {
+    if (this.fromParity)
+      throw new PeerError(WireError.PROTOCOL, `a parity server may not send ${reader.typeName}`);
   }
 
   body(reader: FrameReader): void {
@@ -216,9 +233,12 @@ export class ServerConnection implements FrameHandler {
     handshake.take(reader);
     if (!handshake.complete) return;
     const peer = handshake.peer!;
-    if (peer.role !== Role.CLIENT) {
+    const served =
+      peer.role === Role.CLIENT || (peer.role === Role.PARITY && this.#host.role === Role.SERVER);
+    if (!served) {
       throw new PeerError(WireError.PROTOCOL, `"${peer.name}" is no client; this port serves clients only`);
     }
+    this.#peerRole = peer.role;
     this.#client = this.#host.admit(peer, this);
     this.#requests = new ClientRequests(this.#host, this.#out, this.#client.index, peer.pagesPerFrame);
     this.#handshake = undefined;
