@@ -106,6 +106,30 @@ export const limits = {
   /** Unit in which a memory server takes memory from the system. */
   storeChunkBytes: 4 * MiB,
 
+  /** Work frames of a parity server: pages on their way between servers. */
+  parityWorkFrames: 512,
+  /** Links of a parity server, one for each pair of client and memory server that it moves pages for. */
+  parityLinksMax: 512,
+  /** Blocks that these links together may queue bytes in (peerBlockBytes each). */
+  parityLinkBlocks: 256,
+  /** A link to a memory server must stand within this time, or what waits for it fails. */
+  parityLinkWaitMs: 1_000,
+  /** After a failure to link, what needs that server fails at once for so long. */
+  parityLinkRetryMs: 500,
+  /** A link that nothing was asked of for so long is ended. */
+  parityLinkIdleMs: 15_000,
+  /** Entries of COMPOSE and REBUILD taken from one connection and not yet answered; entries of RECOVER. */
+  parityJobsPerConnectionMax: 256,
+  parityRecoversPerConnectionMax: 128,
+  /** Entries of all connections: beyond it, a connection that is owed an answer is left unread. */
+  parityJobsMax: 8_192,
+  /** Index that SERVERS may name, and servers that one parity server tells apart. */
+  parityServerIndexMax: 4_095,
+  parityServersMax: 16_383,
+  /** Groups that the background scrub looks at in one tick, at most; and at a time when asked to be quick. */
+  parityScrubPerTick: 1,
+  parityScrubAtATime: 8,
+
   /** Device size: at least a page, at most what a page id and the tables of slots can address. */
   deviceBytesMin: PAGE_BYTES,
   deviceBytesMax: 2 ** 31 * PAGE_BYTES,

@@ -3,7 +3,7 @@ import { putError, WireError } from "../../proto/peer/index.ts";
 import { HeapBlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
 import { OutQueue } from "../base/out-queue.ts";
-import type { MemoryServerCore } from "../server/memory-server.ts";
+import type { DataServer } from "../server/data-server.ts";
 import { listen } from "./nbd-listener.ts";
 import { adoptRaw } from "./raw-socket.ts";
 import { ownReceiveRegion } from "./receive-region.ts";
@@ -11,7 +11,7 @@ import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
 import { TurnFlusher } from "./turn-flusher.ts";
 
 export interface DataPortOptions {
-  core: MemoryServerCore;
+  core: DataServer;
   /** The pool that the core was told of. */
   sendPool: HeapBlockPool;
   /** The listening socket failed after it was bound. */
@@ -23,7 +23,7 @@ export interface DataPortOptions {
 export const newDataPool = (): HeapBlockPool =>
   new HeapBlockPool(limits.dataBlocksMax, limits.dataBlockBytes);
 
-/** Accepts clients of the page protocol over TCP and connects each with the memory server's core. */
+/** Accepts clients of the page protocol over TCP and connects each with the core of a memory or parity server. */
 export class DataPort {
   readonly #options: DataPortOptions;
   readonly #server: net.Server;

@@ -13,6 +13,8 @@ export interface FrameStoreOptions {
   /** Random, secret 32 bits: keeps clients from choosing page ids that collide. */
   hashSeed: number;
   chunkBytes?: number;
+  /** A frame that held a page is about to be free, whatever the reason. */
+  released?: ((frame: number) => void) | undefined;
 }
 
 /** What goes with a page; ids and slots are whole numbers below 2^53 in two words. */
@@ -40,6 +42,7 @@ export class FrameStore {
   /** First frame + 1 of each owner's list, and how many it has. */
   readonly #first: Uint32Array;
   readonly #counts: Uint32Array;
+  readonly #released: ((frame: number) => void) | undefined;
   #freeFirst = NONE;
   /** Frames below it were used at least once; a free one among them is in the free list. */
   #everUsed = 0;
@@ -60,6 +63,7 @@ export class FrameStore {
     this.#memory = new FrameMemory(capacityFrames, options.chunkBytes ?? limits.storeChunkBytes);
     this.#first = new Uint32Array(ownersMax);
     this.#counts = new Uint32Array(ownersMax);
+    this.#released = options.released;
   }
 
   /** Frames that hold a page. */
@@ -179,6 +183,13 @@ export class FrameStore {
     return true;
   }
 
+  /** Changes the slot of a held page. */
+  reslot(frame: number, slotLow: number, slotHigh: number): void {
+    invariant(this.#columns.owner[frame] !== NONE, "a frame with a slot holds a page");
+    this.#columns.slotLow[frame] = slotLow;
+    this.#columns.slotHigh[frame] = slotHigh;
+  }
+
   /** Frees a held page. */
   drop(frame: number): void {
     const owner = this.#columns.owner[frame]! - 1;
@@ -218,6 +229,7 @@ export class FrameStore {
 
   /** Takes a frame that is out of the hash from its owner and frees it. */
   #release(frame: number, owner: number): void {
+    this.#released?.(frame);
     const { next, previous } = this.#columns;
     const after = next[frame]!;
     const before = previous[frame]!;

@@ -17,10 +17,12 @@ import type { Log } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { type ClientRecord, ClientTable } from "./client-table.ts";
+import type { DataServer } from "./data-server.ts";
 import { FrameStore } from "./frame-store.ts";
 import { newPageMeta } from "./page-meta.ts";
 import { type ConnectionHost, ServerConnection } from "./server-connection.ts";
 import { newServerCounters, type ServerCounters } from "./server-counters.ts";
+import type { ServerExtension } from "./server-extension.ts";
 
 export interface MemoryServerOptions {
   /** 16 bytes, unique to this process. */
@@ -48,6 +50,8 @@ export interface MemoryServerOptions {
   queueBytesSoft?: number;
   /** Frames examined for one connection's LIST in one turn. */
   listScanFramesMax?: number;
+  /** What makes a parity server of it. */
+  extension?: ServerExtension;
 }
 
 /** What one client has here. */
@@ -79,10 +83,10 @@ const ANSWER_BLOCKS_MAX =
  * A memory server without its sockets: pages of clients, keyed by (client, page id). The driver gives each
  * connection its bytes, calls `flush` when a turn of bytes is over, and `tick` several times a second.
  */
-export class MemoryServerCore {
+export class MemoryServerCore implements DataServer {
+  readonly clients: ClientTable;
+  readonly store: FrameStore;
   readonly #options: MemoryServerOptions;
-  readonly #store: FrameStore;
-  readonly #clients: ClientTable;
   readonly #counters = newServerCounters();
   readonly #connections = new Set<ServerConnection>();
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
@@ -95,24 +99,25 @@ export class MemoryServerCore {
   constructor(options: MemoryServerOptions) {
     this.#options = options;
     const clientsMax = options.clientsMax ?? limits.clientsPerServerMax;
-    this.#store = new FrameStore({
+    this.store = new FrameStore({
       capacityFrames: options.capacityFrames,
       ownersMax: clientsMax,
       hashSeed: options.hashSeed,
       chunkBytes: options.storeChunkBytes ?? limits.storeChunkBytes,
+      released: options.extension && ((frame) => options.extension?.released(frame)),
     });
     const graceMs = options.clientGraceMs ?? limits.clientGraceMs;
-    this.#clients = new ClientTable(this.#store, { clientsMax, graceMs });
+    this.clients = new ClientTable(this.store, { clientsMax, graceMs });
     this.#host = this.#makeHost();
   }
 
   #makeHost(): ConnectionHost {
     const core = this;
     return {
-      store: this.#store,
+      store: this.store,
       counters: this.#counters,
       prover: this.#options.prover,
-      role: Role.SERVER,
+      role: this.#role,
       queueBytesSoft: this.#options.queueBytesSoft ?? limits.dataQueueBytesSoft,
       listScanFramesMax: this.#options.listScanFramesMax ?? limits.listScanFramesMax,
       get capacity() {
@@ -131,15 +136,20 @@ export class MemoryServerCore {
       leave: (client) => this.#leave(client),
       touch: (connection) => this.#touched.push(connection),
       over: (connection) => this.#over(connection),
+      extend: (client, out, touch) => this.#options.extension?.connected(this.#host, client, out, touch),
     };
+  }
+
+  get #role(): ConnectionHost["role"] {
+    return this.#options.extension === undefined ? Role.SERVER : Role.PARITY;
   }
 
   /** Frames as of now; the object is reused by each call. */
   get capacity(): Capacity {
     const capacity = this.#capacity;
-    capacity.limit = this.#store.limit;
-    capacity.used = this.#store.used;
-    capacity.free = this.#store.free;
+    capacity.limit = this.store.limit;
+    capacity.used = this.store.used;
+    capacity.free = this.store.free;
     return capacity;
   }
 
@@ -170,25 +180,25 @@ export class MemoryServerCore {
     this.#clockMs += Math.max(0, Math.min(elapsedMs, limits.serverTickMsMax));
     for (const connection of this.#connections) connection.tick(this.#clockMs);
     const framesMax = this.#options.reapFramesPerTick ?? limits.reapFramesPerTickMax;
-    this.#counters.reaped += this.#clients.tick(this.#clockMs, framesMax);
+    this.#counters.reaped += this.clients.tick(this.#clockMs, framesMax);
   }
 
   snapshot(): ServerSnapshot {
     const clients: ClientSnapshot[] = [];
-    for (const client of this.#clients.known) {
+    for (const client of this.clients.known) {
       clients.push({
         name: client.name,
         identity: client.identity,
-        pages: this.#store.countOf(client.index),
+        pages: this.store.countOf(client.index),
         connections: client.connections.size,
       });
     }
     return {
       frames: { ...this.capacity },
-      pagesHeld: this.#store.held,
+      pagesHeld: this.store.held,
       connections: this.#connections.size,
       clients,
-      clientsLeaving: this.#clients.leavingCount,
+      clientsLeaving: this.clients.leavingCount,
       counters: { ...this.#counters },
     };
   }
@@ -196,9 +206,9 @@ export class MemoryServerCore {
   /** Shows every page held: whose, and its frame; for tests and simulation. */
   visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void {
     const meta = newPageMeta();
-    for (const { identity, index } of this.#clients.known) {
-      for (let frame = 0; frame < this.#store.scanEnd; frame += 1) {
-        if (!this.#store.describe(frame, index, meta)) continue;
+    for (const { identity, index } of this.clients.known) {
+      for (let frame = 0; frame < this.store.scanEnd; frame += 1) {
+        if (!this.store.describe(frame, index, meta)) continue;
         const pageId = meta.idHigh * 2 ** 32 + meta.idLow;
         visit(identity, pageId, meta.slotHigh * 2 ** 32 + meta.slotLow, frame);
       }
@@ -207,23 +217,23 @@ export class MemoryServerCore {
 
   /** The frame that holds a client's page, or -1; for tests and simulation. */
   frameOf(identity: string, pageId: number): number {
-    const client = this.#clients.find(identity);
-    return client === undefined ? -1 : this.#store.find(client.index, lowWord(pageId), highWord(pageId));
+    const client = this.clients.find(identity);
+    return client === undefined ? -1 : this.store.find(client.index, lowWord(pageId), highWord(pageId));
   }
 
   /** Copies the page in a frame that `visitPages` or `frameOf` gave to `at` of `into`; for tests, simulation. */
   readFrame(frame: number, into: Uint8Array, at: number): void {
-    this.#store.read(frame, 1, into, at);
+    this.store.read(frame, 1, into, at);
   }
 
   /** Asserts that the books balance; for tests and simulation, since it walks everything. */
   check(): void {
-    this.#store.check();
+    this.store.check();
   }
 
   #hello(): Hello {
     return {
-      role: Role.SERVER,
+      role: this.#role,
       keyed: this.#options.prover !== undefined,
       identity: this.#options.identity,
       nonce: this.#options.nonce(),
@@ -234,28 +244,28 @@ export class MemoryServerCore {
   }
 
   #admit(hello: Hello, connection: ServerConnection): ClientRecord {
-    const client = this.#clients.admit(hello, connection);
+    const client = this.clients.admit(hello, connection);
     if (client.connections.size === 1 && hello.role === Role.CLIENT) {
-      const pages = this.#store.countOf(client.index);
+      const pages = this.store.countOf(client.index);
       this.#options.log?.info("client connected", { client: client.name, epoch: client.epoch, pages });
     }
     return client;
   }
 
   #leave(client: ClientRecord): void {
-    const pages = this.#store.countOf(client.index);
+    const pages = this.store.countOf(client.index);
     this.#options.log?.info("client left", { client: client.name, pages });
-    this.#clients.leave(client);
+    this.clients.leave(client);
   }
 
   #over(connection: ServerConnection): void {
     this.#connections.delete(connection);
     const { client, closed } = connection;
-    if (client !== undefined) this.#clients.disconnected(client, connection);
+    if (client !== undefined) this.clients.disconnected(client, connection);
     if (closed instanceof PeerError) this.#countError(closed, client);
     const last = client?.connections.size === 0 && !connection.fromParity;
     if (client !== undefined && last && closed !== "ended") {
-      const pages = this.#store.countOf(client.index);
+      const pages = this.store.countOf(client.index);
       this.#options.log?.info("client disconnected, its pages are kept", { client: client.name, pages });
     }
   }

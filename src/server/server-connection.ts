@@ -17,6 +17,7 @@ import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { ClientRequests, noRoomForAnswers, type RequestHost } from "./client-requests.ts";
 import type { ClientRecord } from "./client-table.ts";
+import type { ExtraRequests } from "./server-extension.ts";
 
 /** What a connection needs of its server. */
 export interface ConnectionHost extends RequestHost {
@@ -33,6 +34,8 @@ export interface ConnectionHost extends RequestHost {
   touch(connection: ServerConnection): void;
   /** The connection is over (once). */
   over(connection: ServerConnection): void;
+  /** What takes the frames of this client's connection that a memory server does not know; `touch`: see there. */
+  extend(client: ClientRecord, out: OutQueue, touch: () => void): ExtraRequests | undefined;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -47,6 +50,7 @@ export class ServerConnection implements FrameHandler {
   #client: ClientRecord | undefined;
   #peerRole: Role = Role.CLIENT;
   #requests: ClientRequests | undefined;
+  #extra: ExtraRequests | undefined;
   #closed: PeerError | "ended" | undefined;
   #gone = false;
   #touched = false;
@@ -131,6 +135,7 @@ export class ServerConnection implements FrameHandler {
     if (this.#over) return;
     try {
       this.#requests?.flush();
+      this.#extra?.flush();
     } catch (error) {
       this.#fail(error);
     }
@@ -165,6 +170,7 @@ export class ServerConnection implements FrameHandler {
 
   #detach(): void {
     this.#requests?.abort();
+    this.#extra?.abort();
     this.#host.over(this);
   }
 
@@ -191,6 +197,8 @@ export class ServerConnection implements FrameHandler {
       case FrameType.ERROR:
         return true;
       default:
+        if (this.#extra?.takes(reader.type))
+          return this.#requests!.admits(reader) && this.#extra.admits(reader);
         throw new PeerError(WireError.PROTOCOL, `a client may not send ${reader.typeName} now`);
     }
   }
@@ -223,10 +231,15 @@ export class ServerConnection implements FrameHandler {
     if (this.#handshake !== undefined) this.#shakeHands(this.#handshake, reader);
     else if (reader.type === FrameType.GOODBYE) this.#host.leave(this.#client!);
     else if (reader.type === FrameType.ERROR) throw remoteError(reader);
-    else if (this.#requests!.end(reader) && !this.#touched) {
-      this.#touched = true;
-      this.#host.touch(this);
-    }
+    else if (this.#extra?.takes(reader.type)) this.#extra.end(reader);
+    else if (this.#requests!.end(reader)) this.#touch();
+  }
+
+  /** Has `flush` called at the end of the turn. */
+  #touch(): void {
+    if (this.#touched || this.#over) return;
+    this.#touched = true;
+    this.#host.touch(this);
   }
 
   #shakeHands(handshake: Handshake, reader: FrameReader): void {
@@ -241,6 +254,7 @@ export class ServerConnection implements FrameHandler {
     this.#peerRole = peer.role;
     this.#client = this.#host.admit(peer, this);
     this.#requests = new ClientRequests(this.#host, this.#out, this.#client.index, peer.pagesPerFrame);
+    this.#extra = this.#host.extend(this.#client, this.#out, () => this.#touch());
     this.#handshake = undefined;
     putCapacityFrame(this.#out, FrameType.WELCOME, this.#host.capacity);
   }

@@ -41,7 +41,7 @@ const LAYERS = new Map<string, Layer>([
   ["redundancy", core(["slots", "placement"])],
   ["client", core(["slots", "placement", "redundancy", "spill"])],
   ["server", core([])],
-  ["parity", core([])],
+  ["parity", core(["server", "client"])],
   ["membership", core([])],
   ["sim", core(CORES)],
   ["io", { imports: FOUNDATION, types: CORES, outside: true, pure: false }],
