@@ -9,8 +9,10 @@ export const controlLimits = {
   nameCharsMax: 63, // as many as a HELLO of the page protocol carries
   addressCharsMax: 262,
   /** Largest control message: a full table of the largest records fits (asserted below). */
-  messageBytesMax: 512 * 1024,
-  recordBytesMax: 1536,
+  messageBytesMax: 1024 * 1024,
+  recordBytesMax: 2560,
+  /** Servers that a client names as suspect. */
+  suspectsMax: 8,
   /** What may wait to be sent to one peer before it is dropped as one that does not read. */
   sendBufferBytesMax: 2 * 1024 * 1024,
   connectionsMax: 256,

@@ -27,6 +27,8 @@ export const limits = {
   clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
   memoryServersMax: 1024,
+  /** Data pages in a parity group, at most: as many as a descriptor on the wire names. */
+  groupMembersMax: 8,
   /** Bytes queued for one memory server before pages wait in their frames instead. */
   peerQueueBytesSoft: 2 * MiB,
   /** Blocks that all links together may queue bytes in, and their size. */

@@ -10,6 +10,7 @@ const pageBytes = 4096;
 const capacityBytesMin = 1024 ** 2;
 const socketPathBytesMax = 107;
 const exportNameBytesMax = 4096;
+export const groupSizeDefault = 4;
 
 const one = <T>(argument: string, describe: string, parse: (text: string) => T): One<T> => ({
   ...{ kind: "one", argument, describe, parse },
@@ -47,11 +48,17 @@ export const catalog = {
   nbd: one("HOST:PORT", "offer the device by NBD over TCP; may be given beside --socket", parseHostPort),
   export: one("NAME", "NBD export name (default: the empty one)", parseExportName),
   redundancy: one(
-    "none",
-    "how pages are protected against the loss of a server (so far only: none)",
-    parseRedundancy,
+    "none|mirror|parity",
+    "what protects pages against the loss of a server (default: parity where a parity server is known, else none)",
+    parseWord("none", "mirror", "parity"),
+  ),
+  "group-size": one(
+    "N",
+    `most data pages in a parity group (default ${groupSizeDefault})`,
+    parseWhole(1, limits.groupMembersMax),
   ),
   servers: one("N", "memory servers to start (default 4)", parseWhole(1, 64)),
+  parity: one("N", "parity servers to start (default 1)", parseWhole(0, 16)),
   respawn: flag("start a node again that died"),
 } as const;
 
@@ -109,13 +116,4 @@ function parseCapacity(text: string): number {
   const bytes = parseSize(text);
   if (bytes < capacityBytesMin) throw new Error(`${quote(text)} is not accepted; accepted: 1M or more`);
   return bytes - (bytes % pageBytes);
-}
-
-function parseRedundancy(text: string): "none" {
-  if (text !== "none") {
-    throw new Error(
-      `${quote(text)} is not accepted; accepted so far: none (mirror and parity are not built yet)`,
-    );
-  }
-  return text;
 }

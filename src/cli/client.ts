@@ -1,16 +1,15 @@
 import { ConfigError } from "../base/config-error.ts";
-import type { Log } from "../base/log.ts";
 import { createLog } from "../node/log.ts";
 import { loadClientNode } from "../node/node-loader.ts";
 import type { ClientOptions } from "../node/options.ts";
 import { runNode } from "../node/run-node.ts";
-import { catalog } from "./catalog.ts";
+import { catalog, groupSizeDefault } from "./catalog.ts";
 import type { Command } from "./command.ts";
 import { commonOptions, commonSpecs, given, loadKey, required, startFailed } from "./common.ts";
 import { type OptionValues, pick } from "./option-spec.ts";
 
 /** What the device is and where it is offered; `local` takes the same. */
-export const deviceSpecs = pick(catalog, ["size", "socket", "nbd", "export", "redundancy"]);
+export const deviceSpecs = pick(catalog, ["size", "socket", "nbd", "export", "redundancy", "group-size"]);
 export const clientSpecs = { ...deviceSpecs, ...commonSpecs };
 
 const defaultControl = { host: "127.0.0.1", port: 7412 };
@@ -22,7 +21,8 @@ export function deviceOptions(values: OptionValues<typeof deviceSpecs>) {
     ...(values.socket === undefined ? {} : { socketPath: values.socket }),
     ...(values.nbd === undefined ? {} : { nbd: values.nbd }),
     exportName: values.export ?? "",
-    redundancy: values.redundancy ?? "none",
+    ...(values.redundancy === undefined ? {} : { redundancy: values.redundancy }),
+    groupSize: values["group-size"] ?? groupSizeDefault,
   } as const;
 }
 
@@ -36,14 +36,6 @@ export function clientOptions(values: OptionValues<typeof clientSpecs>): ClientO
     );
   }
   return { ...commonOptions(values, "client", defaultControl), ...device };
-}
-
-/** Says what the mode of redundancy means where it was not chosen. */
-export function sayRedundancy(chosen: string | undefined, log: Log): void {
-  if (chosen !== undefined) return;
-  log.warn("redundancy is none: if a memory server is lost, the pages it held are lost", {
-    redundancy: "none",
-  });
 }
 
 export const clientCommand: Command = {
@@ -63,7 +55,6 @@ export const clientCommand: Command = {
     const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
     loadKey(options.keyFile);
     if (options.peers.length === 0) log.warn("no --peer given: this client waits for others to find it");
-    sayRedundancy(values.redundancy, log);
     try {
       const start = await loadClientNode();
       return await runNode(await start(options, log), options.log, log, host);

@@ -1,24 +1,27 @@
 import { fileURLToPath } from "node:url";
+import { ConfigError } from "../base/config-error.ts";
 import { silentLog } from "../base/log.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import { checkAddressPolicy } from "../node/address-policy.ts";
 import { LocalCluster, type LocalOptions } from "../node/local-cluster.ts";
 import { createLog, type LogFormat } from "../node/log.ts";
+import { sayRedundancy } from "../node/redundancy-choice.ts";
 import { runNode } from "../node/run-node.ts";
 import { catalog } from "./catalog.ts";
-import { deviceOptions, deviceSpecs, sayRedundancy } from "./client.ts";
+import { deviceOptions, deviceSpecs } from "./client.ts";
 import type { Command } from "./command.ts";
 import { given, loadKey, startFailed } from "./common.ts";
 import { type OptionValues, pick } from "./option-spec.ts";
 import { capacityOf } from "./server.ts";
 
 export const localSpecs = {
-  ...pick(catalog, ["servers", "capacity", "reserve", "respawn"]),
+  ...pick(catalog, ["servers", "parity", "capacity", "reserve", "respawn"]),
   ...deviceSpecs,
   ...pick(catalog, ["name", "control", "key-file", "insecure", "log"]),
 };
 
 const serversDefault = 4;
+const parityDefault = 1;
 const anyPort = { host: "127.0.0.1", port: 0 };
 
 /** Typed options with their defaults. @throws ConfigError */
@@ -27,19 +30,24 @@ export function localOptions(
   memory = readMemoryInfo(),
 ): LocalOptions {
   const servers = values.servers ?? serversDefault;
+  const parity = values.parity ?? parityDefault;
   const device = deviceOptions(values);
+  if (device.redundancy === "parity" && parity === 0) {
+    throw new ConfigError("--redundancy", "parity, and --parity 0; accepted with --parity 1 or more");
+  }
   const offered = device.socketPath === undefined && device.nbd === undefined ? { nbd: anyPort } : {};
   return {
     name: values.name ?? "local",
     servers,
-    capacityBytes: capacityOf(values.capacity, memory, servers),
+    parity,
+    capacityBytes: capacityOf(values.capacity, memory, servers + parity),
     ...(values.reserve === undefined ? {} : { reserveBytes: values.reserve }),
     respawn: values.respawn ?? false,
     ...(values["key-file"] === undefined ? {} : { keyFile: values["key-file"] }),
     insecure: values.insecure ?? false,
     log: values.log ?? "text",
     control: values.control ?? anyPort,
-    client: { ...device, ...offered },
+    client: { ...device, ...offered, redundancy: device.redundancy ?? (parity > 0 ? "parity" : "none") },
   };
 }
 
@@ -55,7 +63,10 @@ export const localCommand: Command = {
   options: localSpecs,
   configure: (yargs) =>
     yargs
-      .example("$0 local --size 1G", "4 memory servers and a client; the ready line says where")
+      .example(
+        "$0 local --size 1G",
+        "4 memory servers, a parity server and a client; the ready line says where",
+      )
       .example(
         "$0 local --size 1G --socket /tmp/nswap.sock --servers 2 --capacity 1G",
         "NBD on a Unix socket",
@@ -68,7 +79,7 @@ export const localCommand: Command = {
     const addresses = { "--control": options.control, "--nbd": options.client.nbd };
     // Refused here before anything starts; what is only warned about is for the nodes themselves to say.
     checkAddressPolicy({ addresses, hasKey: key !== null, insecure: options.insecure }, silentLog);
-    sayRedundancy(values.redundancy, log);
+    if (values.redundancy === undefined) sayRedundancy(options.client.redundancy, log);
     const program = {
       file: process.execPath,
       args: [...process.execArgv, fileURLToPath(new URL("../../bin/nswap.js", import.meta.url))],

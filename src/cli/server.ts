@@ -6,8 +6,9 @@ import { createLog } from "../node/log.ts";
 import { loadMemoryNode } from "../node/node-loader.ts";
 import type { ServerOptions } from "../node/options.ts";
 import { runNode } from "../node/run-node.ts";
+import type { StartServerNode } from "../node/running-node.ts";
 import { catalog } from "./catalog.ts";
-import type { Command } from "./command.ts";
+import type { CliHost, Command } from "./command.ts";
 import { commonOptions, commonSpecs, given, loadKey, startFailed } from "./common.ts";
 import { type OptionValues, pick } from "./option-spec.ts";
 import { formatSize } from "./values.ts";
@@ -18,10 +19,14 @@ const reserveBytesDefault = 256 * 1024 ** 2;
 const defaultListen = { host: "127.0.0.1", port: 7410 };
 const defaultControl = { host: "127.0.0.1", port: 7411 };
 
-/** Typed options with their defaults. @throws ConfigError */
-export function serverOptions(values: OptionValues<typeof serverSpecs>, memory: MemoryInfo): ServerOptions {
+/** Typed options with their defaults, of a memory server or a parity server. @throws ConfigError */
+export function serverOptions(
+  values: OptionValues<typeof serverSpecs>,
+  memory: MemoryInfo,
+  role: "server" | "parity" = "server",
+): ServerOptions {
   return {
-    ...commonOptions(values, "server", defaultControl),
+    ...commonOptions(values, role, defaultControl),
     listen: values.listen ?? defaultListen,
     capacityBytes: capacityOf(values.capacity, memory),
     reserveBytes: values.reserve ?? reserveBytesDefault,
@@ -44,6 +49,26 @@ export function capacityOf(given: number | undefined, memory: MemoryInfo, among 
   return given;
 }
 
+/** Runs a server of either role to its end; the exit status. @throws ConfigError before anything starts */
+export async function runServer(
+  role: "server" | "parity",
+  load: () => Promise<StartServerNode>,
+  commandLine: Readonly<Record<string, unknown>>,
+  host: CliHost,
+): Promise<number> {
+  const options = serverOptions(given(serverSpecs, commandLine, host), readMemoryInfo(), role);
+  const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+  const { listen, control, insecure, keyFile } = options;
+  const hasKey = loadKey(keyFile) !== null;
+  checkAddressPolicy({ addresses: { "--listen": listen, "--control": control }, hasKey, insecure }, log);
+  try {
+    const start = await load();
+    return await runNode(await start(options, log), options.log, log, host);
+  } catch (error) {
+    return startFailed(error, log);
+  }
+}
+
 export const serverCommand: Command = {
   name: "server",
   describe: "lend this machine's idle memory (memory server)",
@@ -55,17 +80,5 @@ export const serverCommand: Command = {
         "on a network",
       )
       .example("$0 server --peer 10.0.0.1:7411 ...", "join the cluster that 10.0.0.1 is part of"),
-  async run(commandLine, host) {
-    const options = serverOptions(given(serverSpecs, commandLine, host), readMemoryInfo());
-    const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
-    const { listen, control, insecure, keyFile } = options;
-    const hasKey = loadKey(keyFile) !== null;
-    checkAddressPolicy({ addresses: { "--listen": listen, "--control": control }, hasKey, insecure }, log);
-    try {
-      const start = await loadMemoryNode();
-      return await runNode(await start(options, log), options.log, log, host);
-    } catch (error) {
-      return startFailed(error, log);
-    }
-  },
+  run: (commandLine, host) => runServer("server", loadMemoryNode, commandLine, host),
 };

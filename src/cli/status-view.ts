@@ -7,7 +7,11 @@ const barCells = 10;
 
 /** A status document as tables for people, lines without ends. */
 export function renderStatus(document: StatusDocument): string[] {
-  return [summary(document), "", ...nodesTable(document), ...clientsTable(document.clients)];
+  const { clients, nodes } = document;
+  return [
+    ...[summary(document), "", ...nodesTable(document), ...clientsTable(clients)],
+    ...spaced([...clients.flatMap(recoveryLine), ...nodes.flatMap(scrubLine)]),
+  ];
 }
 
 function summary({ self, nodes }: StatusDocument): string {
@@ -56,6 +60,29 @@ function clientsTable(clients: readonly ClientFigures[]): string[] {
     ...[requests.inFlight, requests.errors].map(String),
   ]);
   return ["", ...table([...head, ...more], rows)];
+}
+
+const spaced = (lines: readonly string[]): readonly string[] => (lines.length === 0 ? [] : ["", ...lines]);
+
+/** What is under way at a client after a loss: `c: rebuilding, 120 of 480 pages [##........] 25%`. */
+function recoveryLine({ name, recovery }: ClientFigures): string[] {
+  const { state, done, total } = recovery;
+  return state === "idle" ? [] : [`${name}: ${state}, ${progress(done, total, "pages")}`];
+}
+
+/** What a parity server has found, once it has looked. */
+export function scrubLine({ name, scrub }: StatusNode): string[] {
+  if (scrub === undefined || (scrub.state === "idle" && scrub.passes === 0)) return [];
+  const { scrubbed, skipped, mismatches, passes } = scrub;
+  const now = scrub.state === "running" ? `scrubbing, ${progress(scrub.done, scrub.total, "groups")}; ` : "";
+  const found = `${passes} ${passes === 1 ? "pass" : "passes"}, ${scrubbed} groups compared, ${skipped} skipped`;
+  return [`${name}: ${now}${found}, ${mismatches} ${mismatches === 1 ? "mismatch" : "mismatches"}`];
+}
+
+/** `120 of 480 pages [###.......] 25%` */
+export function progress(done: number, total: number, of: string): string {
+  const share = total === 0 ? 1 : Math.min(1, done / total);
+  return `${done} of ${total} ${of} ${bar(share)} ${Math.floor(share * 100)}%`;
 }
 
 /** Columns as wide as their widest cell; a title that begins with `>` is of a column of numbers. */

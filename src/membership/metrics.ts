@@ -16,6 +16,7 @@ export function metricsText(nodes: readonly SeenNode[], build: { version: string
   );
   framesFamilies(text, nodes);
   clientFamilies(text, nodes);
+  scrubFamilies(text, nodes);
   return text.toString();
 }
 
@@ -84,7 +85,35 @@ function clientFamilies(text: PrometheusText, nodes: readonly SeenNode[]): void 
     "NBD requests answered with an error.",
     each((c) => c.requests.errors),
   );
+  text.family(
+    "nswap_client_recovery_pages",
+    "gauge",
+    "Pages that the recovery under way has to do with; all 0 when nothing is to be recovered.",
+    by("kind", ({ recovery }) => ({ done: recovery.done, all: recovery.total })),
+  );
+  text.family(
+    "nswap_client_links",
+    "gauge",
+    "Servers the client is linked to.",
+    by("to", ({ links }) => ({ servers: links.servers, parity: links.parity })),
+  );
   trafficFamilies(text, each);
+}
+
+function scrubFamilies(text: PrometheusText, nodes: readonly SeenNode[]): void {
+  const counter = (name: string, key: "scrubbed" | "skipped" | "mismatches" | "passes", help: string) =>
+    text.family(
+      `nswap_parity_${name}_total`,
+      "counter",
+      help,
+      nodes.flatMap(({ record }): [Labels, number][] =>
+        record.scrub === undefined ? [] : [[labelsOf(record), record.scrub[key]]],
+      ),
+    );
+  counter("groups_scrubbed", "scrubbed", "Parity groups compared with their members.");
+  counter("groups_skipped", "skipped", "Parity groups that could not be compared.");
+  counter("mismatches", "mismatches", "Parity groups that are not the XOR of their members.");
+  counter("passes", "passes", "Passes over all parity groups.");
 }
 
 function trafficFamilies(

@@ -26,6 +26,28 @@ export interface TrafficFigures {
   readonly bytesSent: number;
 }
 
+/** How far a client is with what the loss of a server left to be done; pages. All 0 when it is idle. */
+export interface RecoveryFigures {
+  /** rebuilding: pages that were lost with a server; reprotecting: pages that lost their redundancy. */
+  readonly state: "idle" | "rebuilding" | "reprotecting";
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A parity server's checks of its groups: each member is fetched and compared with the parity. */
+export interface ScrubFigures {
+  readonly state: "idle" | "running";
+  /** Groups that the pass has been through, and all it began with; of the last pass when idle. */
+  readonly done: number;
+  readonly total: number;
+  /** Since the start: groups compared, groups that could not be compared, and groups found wrong. */
+  readonly scrubbed: number;
+  readonly skipped: number;
+  readonly mismatches: number;
+  /** Passes finished since the start. */
+  readonly passes: number;
+}
+
 /** A client's figures, as `clients[]` of `nswap status --json` shows them. */
 export interface ClientFigures {
   readonly name: string;
@@ -40,6 +62,11 @@ export interface ClientFigures {
   };
   readonly requests: { readonly inFlight: number; readonly errors: number };
   readonly traffic: TrafficFigures;
+  readonly recovery: RecoveryFigures;
+  /** Servers that it is linked to at present. */
+  readonly links: { readonly servers: number; readonly parity: number };
+  /** Names of servers that lately gave it bytes which are not what was written. */
+  readonly suspects: readonly string[];
 }
 
 /** One node as it describes itself; travels by gossip. */
@@ -60,4 +87,6 @@ export interface NodeRecord {
   readonly state: SelfState;
   readonly frames: FrameCounts;
   readonly client?: ClientFigures;
+  /** Of a parity server. */
+  readonly scrub?: ScrubFigures;
 }

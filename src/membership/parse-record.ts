@@ -1,16 +1,29 @@
-import { asAddress, asCount, asIdentity, asName, asObject, asOneOf } from "../base/foreign-fields.ts";
+import { controlLimits } from "../base/control-limits.ts";
+import {
+  asAddress,
+  asCount,
+  asIdentity,
+  asName,
+  asObject,
+  asOneOf,
+  InvalidRecordError,
+} from "../base/foreign-fields.ts";
 import type {
   ClientFigures,
   FrameCounts,
   NodeRecord,
   NodeRole,
+  RecoveryFigures,
   RedundancyName,
+  ScrubFigures,
   SelfState,
   TrafficFigures,
 } from "./node-record.ts";
 
 const roles: readonly NodeRole[] = ["server", "parity", "client"];
 const states: readonly SelfState[] = ["up", "draining", "left"];
+const recoveryStates: readonly RecoveryFigures["state"][] = ["idle", "rebuilding", "reprotecting"];
+const scrubStates: readonly ScrubFigures["state"][] = ["idle", "running"];
 const redundancies: readonly RedundancyName[] = ["none", "mirror", "parity"];
 
 export function asFrames(value: unknown, what: string): FrameCounts {
@@ -52,6 +65,46 @@ export function parseClientFigures(value: unknown, what = "client"): ClientFigur
       errors: asCount(requests["errors"], `${what}.requests.errors`),
     },
     traffic: parseTraffic(fields["traffic"], `${what}.traffic`),
+    recovery: parseRecovery(fields["recovery"], `${what}.recovery`),
+    links: parseLinks(fields["links"], `${what}.links`),
+    suspects: parseSuspects(fields["suspects"], `${what}.suspects`),
+  };
+}
+
+/** Idle where the sender, an older one, says nothing of it. */
+function parseRecovery(value: unknown, what: string): RecoveryFigures {
+  const fields = asObject(value ?? { state: "idle", done: 0, total: 0 }, what);
+  return {
+    state: asOneOf(fields["state"], recoveryStates, `${what}.state`),
+    done: asCount(fields["done"], `${what}.done`),
+    total: asCount(fields["total"], `${what}.total`),
+  };
+}
+
+function parseLinks(value: unknown, what: string): ClientFigures["links"] {
+  const fields = asObject(value ?? { servers: 0, parity: 0 }, what);
+  return {
+    servers: asCount(fields["servers"], `${what}.servers`),
+    parity: asCount(fields["parity"], `${what}.parity`),
+  };
+}
+
+function parseSuspects(value: unknown, what: string): readonly string[] {
+  const names = value ?? [];
+  if (!Array.isArray(names) || names.length > controlLimits.suspectsMax) {
+    throw new InvalidRecordError(`${what} is not a list of at most ${controlLimits.suspectsMax}`);
+  }
+  return names.map((name) => asName(name, what));
+}
+
+/** A copy of a foreign value with exactly the fields of a parity server's figures. Throws InvalidRecordError. */
+export function parseScrubFigures(value: unknown, what: string): ScrubFigures {
+  const fields = asObject(value, what);
+  const count = (key: Exclude<keyof ScrubFigures, "state">) => asCount(fields[key], `${what}.${key}`);
+  return {
+    state: asOneOf(fields["state"], scrubStates, `${what}.state`),
+    ...{ done: count("done"), total: count("total"), scrubbed: count("scrubbed") },
+    ...{ skipped: count("skipped"), mismatches: count("mismatches"), passes: count("passes") },
   };
 }
 
@@ -71,7 +124,7 @@ function parseTraffic(value: unknown, what: string): TrafficFigures {
 /** A copy of a foreign value with exactly the fields of a NodeRecord. Throws InvalidRecordError. */
 export function parseNodeRecord(value: unknown): NodeRecord {
   const fields = asObject(value, "node");
-  const client = fields["client"];
+  const { client, scrub } = fields;
   return {
     identity: asIdentity(fields["identity"], "node.identity"),
     name: asName(fields["name"], "node.name"),
@@ -84,5 +137,6 @@ export function parseNodeRecord(value: unknown): NodeRecord {
     state: asOneOf(fields["state"], states, "node.state"),
     frames: asFrames(fields["frames"], "node.frames"),
     ...(client === undefined || client === null ? {} : { client: parseClientFigures(client, "node.client") }),
+    ...(scrub === undefined || scrub === null ? {} : { scrub: parseScrubFigures(scrub, "node.scrub") }),
   };
 }

@@ -4,7 +4,7 @@ import { InvalidRecordError } from "../base/foreign-fields.ts";
 import type { Log } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
-import type { ClientFigures, FrameCounts, NodeRecord, SelfState } from "./node-record.ts";
+import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
 import { parseNodeRecord } from "./parse-record.ts";
 import { isSameAddress, sameButHeartbeat, sortKey } from "./record-comparison.ts";
 import type { SeenState } from "./status-document.ts";
@@ -94,12 +94,14 @@ export class PeerTable {
     state: SelfState;
     frames: FrameCounts;
     client?: ClientFigures | undefined;
+    scrub?: ScrubFigures | undefined;
   }): void {
     const { identity, name, role, generation, heartbeat, pid, control } = this.#self;
     this.#self = {
       ...{ identity, name, role, generation, heartbeat: heartbeat + 1, pid, control },
       ...{ data: now.data, state: now.state, frames: now.frames },
       ...(now.client === undefined ? {} : { client: now.client }),
+      ...(now.scrub === undefined ? {} : { scrub: now.scrub }),
     };
   }
 

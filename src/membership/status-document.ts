@@ -1,9 +1,9 @@
 import { controlLimits } from "../base/control-limits.ts";
 import { asAddress, asCount, asName, asObject, asOneOf, InvalidRecordError } from "../base/foreign-fields.ts";
-import type { ClientFigures, FrameCounts, NodeRole } from "./node-record.ts";
-import { asFrames, asRole, parseClientFigures } from "./parse-record.ts";
+import type { ClientFigures, FrameCounts, NodeRole, ScrubFigures } from "./node-record.ts";
+import { asFrames, asRole, parseClientFigures, parseScrubFigures } from "./parse-record.ts";
 
-/** A node's state as another node sees it. */
+/** A node's state as another node sees it; `suspect`: silent, or a client lately got wrong bytes from it. */
 export type SeenState = "up" | "suspect" | "down" | "draining";
 
 export interface StatusNode {
@@ -14,6 +14,8 @@ export interface StatusNode {
   readonly data: string | null;
   readonly control: string;
   readonly frames: FrameCounts;
+  /** Of a parity server. */
+  readonly scrub?: ScrubFigures;
 }
 
 /** The cluster as one node sees it: what `nswap status --json` prints. */
@@ -46,6 +48,7 @@ function asList(value: unknown, what: string): readonly unknown[] {
 
 function parseStatusNode(value: unknown): StatusNode {
   const fields = asObject(value, "status.nodes");
+  const { scrub } = fields;
   return {
     name: asName(fields["name"], "status.nodes.name"),
     role: asRole(fields["role"], "status.nodes.role"),
@@ -54,5 +57,6 @@ function parseStatusNode(value: unknown): StatusNode {
     data: fields["data"] === null ? null : asAddress(fields["data"], "status.nodes.data"),
     control: asAddress(fields["control"], "status.nodes.control"),
     frames: asFrames(fields["frames"], "status.nodes.frames"),
+    ...(scrub === undefined ? {} : { scrub: parseScrubFigures(scrub, "status.nodes.scrub") }),
   };
 }

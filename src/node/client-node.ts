@@ -6,11 +6,12 @@ import type { Log } from "../base/log.ts";
 import type { ClientCounters } from "../client/counters.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
-import type { ClientFigures, NodeRecord, TrafficFigures } from "../membership/node-record.ts";
+import type { ClientFigures, NodeRecord, RedundancyName, TrafficFigures } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
 import { ClientDataPlane } from "./client-data-plane.ts";
 import { ControlPlane, newIdentity, type SelfReport } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
+import { redundancyByDefault, sayRedundancy } from "./redundancy-choice.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
 
 /** Starts a client: NBD on one side, memory servers as membership finds them on the other. */
@@ -25,6 +26,8 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
   );
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
   const identity = newIdentity();
+  const redundancy = options.redundancy ?? (await redundancyByDefault(options.peers, key ?? null));
+  if (options.redundancy === undefined) sayRedundancy(redundancy, log);
   const plane = new ClientDataPlane({
     name: options.name,
     identity: Buffer.from(identity, "hex"),
@@ -45,7 +48,7 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
       role: "client",
       identity,
       log,
-      self: () => report(plane, options),
+      self: () => report(plane, options, redundancy),
       port: membershipPort(plane, log),
     });
     return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
@@ -103,20 +106,23 @@ function membershipPort(plane: ClientDataPlane, log: Log): MembershipPort {
 }
 
 /** The client's figures for status, metrics and gossip. */
-function report(plane: ClientDataPlane, options: ClientOptions): SelfReport {
+function report(plane: ClientDataPlane, options: ClientOptions, redundancy: RedundancyName): SelfReport {
   const { core, front } = plane;
   const { slots, counters } = core;
   const lost = core.lostPages;
   const live = slots.onServers - (lost - slots.lost);
   const client: ClientFigures = {
     name: options.name,
-    redundancy: options.redundancy,
+    redundancy,
     sizeBytes: options.sizeBytes,
     slots: { mapped: slots.onServers, sameFilled: slots.sameFilled, onDisk: 0 },
     // Without redundancy every live page is unprotected, and a page is dropped as soon as it is dead.
     pages: { live, dead: 0, unprotected: live, lost },
     requests: { inFlight: front.requestsInFlight, errors: counters.requestErrors },
     traffic: trafficOf(counters),
+    recovery: { state: "idle", done: 0, total: 0 },
+    links: { servers: core.table.upCount, parity: 0 },
+    suspects: [],
   };
   return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };
 }

@@ -19,6 +19,7 @@ import type {
   FrameCounts,
   NodeRecord,
   NodeRole,
+  ScrubFigures,
   SelfState,
 } from "../membership/node-record.ts";
 import { parseNodeRecord } from "../membership/parse-record.ts";
@@ -32,6 +33,7 @@ export interface SelfReport {
   readonly frames: FrameCounts;
   readonly draining: boolean;
   readonly client?: ClientFigures;
+  readonly scrub?: ScrubFigures;
 }
 
 export interface ControlPlaneOptions {
@@ -125,11 +127,14 @@ export class ControlPlane {
   status(): StatusDocument {
     this.#refreshSelf();
     const seen = this.#table.nodes();
-    const nodes = seen.map(({ record, state }) => {
-      const { name, role, pid, data, control, frames } = record;
-      return { name, role, state, pid, data, control, frames };
+    const clients = seen.flatMap(({ record }) => record.client ?? []);
+    const suspects = new Set(clients.flatMap((client) => client.suspects));
+    const nodes = seen.map(({ record, state: heard }) => {
+      const { name, role, pid, data, control, frames, scrub } = record;
+      const state = heard === "up" && role !== "client" && suspects.has(name) ? "suspect" : heard;
+      return { name, role, state, pid, data, control, frames, ...(scrub === undefined ? {} : { scrub }) };
     });
-    return { self: this.#options.name, nodes, clients: seen.flatMap(({ record }) => record.client ?? []) };
+    return { self: this.#options.name, nodes, clients };
   }
 
   /** The same as Prometheus text. */
@@ -167,8 +172,9 @@ export class ControlPlane {
 
   #refreshSelf(): void {
     const report = this.#options.self();
+    const { client, scrub } = report;
     const state: SelfState = this.#left ? "left" : report.draining ? "draining" : "up";
-    this.#table.beat({ ...report, data: advertisedData(report.data), state, client: report.client });
+    this.#table.beat({ ...report, data: advertisedData(report.data), state, client, scrub });
   }
 
   #firstRecord(): NodeRecord {
@@ -177,7 +183,7 @@ export class ControlPlane {
     return parseNodeRecord({
       ...{ identity, name, role, generation: generation ?? Date.now(), heartbeat: 0, pid: process.pid },
       ...{ data: advertisedData(report.data), control: advertisedAddress(this.#server.address), state: "up" },
-      ...{ frames: report.frames, client: report.client },
+      ...{ frames: report.frames, client: report.client, scrub: report.scrub },
     });
   }
 

@@ -1,6 +1,7 @@
 import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
 import type { Log } from "../base/log.ts";
 import type { ClusterKey } from "../io/cluster-key.ts";
+import type { NodeRole, RedundancyName } from "../membership/node-record.ts";
 import { ChildNode, describeExit, type ProgramCommand } from "./child-node.ts";
 import type { LogFormat } from "./log.ts";
 import type { ClientOptions } from "./options.ts";
@@ -11,7 +12,9 @@ import { StatusClient } from "./status-client.ts";
 export interface LocalOptions {
   readonly name: string;
   readonly servers: number;
-  /** Of each server. */
+  /** Parity servers. */
+  readonly parity: number;
+  /** Of each server, parity servers included. */
   readonly capacityBytes: number;
   readonly reserveBytes?: number;
   readonly respawn: boolean;
@@ -19,7 +22,9 @@ export interface LocalOptions {
   readonly insecure: boolean;
   readonly log: LogFormat;
   readonly control: HostPort;
-  readonly client: Pick<ClientOptions, "sizeBytes" | "socketPath" | "nbd" | "exportName" | "redundancy">;
+  readonly client: Pick<ClientOptions, "sizeBytes" | "socketPath" | "nbd" | "exportName" | "groupSize"> & {
+    readonly redundancy: RedundancyName;
+  };
 }
 
 export interface LocalHost {
@@ -33,7 +38,7 @@ export interface LocalHost {
 }
 
 interface Member {
-  readonly role: "server" | "client";
+  readonly role: NodeRole;
   readonly label: string;
   child: ChildNode;
   /** Null until its first life is ready. */
@@ -80,7 +85,10 @@ export class LocalCluster implements RunningNode {
       const rest = Array.from({ length: options.servers - 1 }, (_, n) =>
         cluster.#launch("server", `server-${n + 2}`),
       );
-      await Promise.all([first, ...rest]);
+      const parity = Array.from({ length: options.parity }, (_, n) =>
+        cluster.#launch("parity", `parity-${n + 1}`),
+      );
+      await Promise.all([first, ...rest, ...parity]);
       await cluster.#launch("client", "client");
       await cluster.#untilAllSeeAll();
     } catch (error) {
@@ -99,10 +107,10 @@ export class LocalCluster implements RunningNode {
     return { role: "local", name, control, ...(nbd ? { nbd } : {}), ...(nbdTcp ? { nbdTcp } : {}) };
   }
 
-  /** Ends the client, then the servers, each in order. */
+  /** Ends the client, then the parity servers, then the memory servers, each in order. */
   async drain(): Promise<void> {
     this.#beginEnd();
-    for (const role of ["client", "server"] as const) {
+    for (const role of ["client", "parity", "server"] as const) {
       const children = this.#members.filter((member) => member.role === role).map((member) => member.child);
       for (const child of children) child.kill("SIGTERM");
       await Promise.all(children.map((child) => child.exited));
@@ -169,7 +177,7 @@ export class LocalCluster implements RunningNode {
     if (keyFile !== undefined) args.push("--key-file", keyFile);
     if (insecure) args.push("--insecure");
     for (const peer of this.#peersOf(label)) args.push("--peer", peer);
-    if (role === "server") {
+    if (role !== "client") {
       args.push("--listen", before?.data ?? anyPort, "--control", before?.control ?? anyPort);
       args.push("--capacity", String(capacityBytes));
       if (reserveBytes !== undefined) args.push("--reserve", String(reserveBytes));
@@ -186,8 +194,9 @@ export class LocalCluster implements RunningNode {
   }
 
   #clientArguments(before: ReadyLine | null): string[] {
-    const { sizeBytes, socketPath, nbd, exportName, redundancy } = this.#options.client;
-    const args = ["--size", String(sizeBytes), "--redundancy", redundancy, `--export=${exportName}`];
+    const { sizeBytes, socketPath, nbd, exportName, redundancy, groupSize } = this.#options.client;
+    const args = ["--size", String(sizeBytes), `--export=${exportName}`];
+    args.push("--redundancy", redundancy, "--group-size", String(groupSize));
     if (socketPath !== undefined) args.push("--socket", socketPath);
     const uri = [before?.nbdTcp, before?.nbd].find((text) => text?.startsWith("nbd://"));
     if (nbd !== undefined) args.push("--nbd", uri === undefined ? formatHostPort(nbd) : new URL(uri).host);

@@ -1,4 +1,5 @@
 import type { HostPort } from "../base/host-port.ts";
+import type { RedundancyName } from "../membership/node-record.ts";
 import type { LogFormat } from "./log.ts";
 
 /** What every node is told. Sizes are bytes. */
@@ -15,6 +16,7 @@ export interface CommonOptions {
   readonly log: LogFormat;
 }
 
+/** A memory server, or a parity server. */
 export interface ServerOptions extends CommonOptions {
   readonly listen: HostPort;
   /** Most memory lent; a multiple of 4096. */
@@ -22,9 +24,6 @@ export interface ServerOptions extends CommonOptions {
   /** Memory the machine always keeps for itself. */
   readonly reserveBytes: number;
 }
-
-/** What `--redundancy` accepts so far. */
-export type ClientRedundancy = "none";
 
 /** At least one of `socketPath` and `nbd` is given. */
 export interface ClientOptions extends CommonOptions {
@@ -35,5 +34,8 @@ export interface ClientOptions extends CommonOptions {
   /** NBD over TCP. */
   readonly nbd?: HostPort;
   readonly exportName: string;
-  readonly redundancy: ClientRedundancy;
+  /** Left out: parity where a parity server is known at the start, else none. */
+  readonly redundancy?: RedundancyName;
+  /** Most data pages in a parity group. */
+  readonly groupSize: number;
 }

@@ -26,7 +26,7 @@ export interface RunningNode {
 }
 
 /** The composition roots, each in its own file beside this one. */
-export type StartMemoryNode = (options: ServerOptions, log: Log) => Promise<RunningNode>;
+export type StartServerNode = (options: ServerOptions, log: Log) => Promise<RunningNode>;
 export type StartClientNode = (options: ClientOptions, log: Log) => Promise<RunningNode>;
 
 const fields = ["role", "name", "data", "control", "nbd", "nbdTcp"] as const;

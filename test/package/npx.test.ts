@@ -59,18 +59,30 @@ function startNpx(args: string[]): Promise<Record<string, string>> {
   });
 }
 
-test("npx nswap-server and npx nswap work from the packed packages alone", async () => {
+test("npx nswap-server, nswap-parity and nswap work from the packed packages alone", async () => {
   const any = "127.0.0.1:0";
   const server = await startNpx(["nswap-server", "--listen", any, "--control", any, "--capacity", "64M"]);
   expect(server["role"]).toBe("server");
+  const peer = ["--peer", server["control"]!];
+  const parity = await startNpx([
+    "nswap-parity",
+    "--listen",
+    any,
+    "--control",
+    any,
+    "--capacity",
+    "64M",
+    ...peer,
+  ]);
+  expect(parity["role"]).toBe("parity");
   const client = await startNpx([
     ...["nswap", "client", "--size", "64M", "--socket", path.join(scratch, "nbd.sock")],
-    ...["--control", any, "--peer", server["control"]!],
+    ...["--control", any, ...peer],
   ]);
   expect(client["nbd"]).toContain("nbd+unix:///");
   await expect
     .poll(() => statusNames(server["control"]!), { timeout: 20_000, interval: 500 })
-    .toEqual(expect.arrayContaining([server["name"], client["name"]]));
+    .toEqual(expect.arrayContaining([server["name"], parity["name"], client["name"]]));
 });
 
 function statusNames(control: string): string[] {

@@ -71,7 +71,7 @@ export class LocalCluster {
 function localArguments(options: LocalClusterOptions, servers: number): string[] {
   // Room for every slot twice: pages of slots that are being overwritten are held beside the new ones.
   const capacityBytes = Math.ceil((2 * options.sizeBytes) / servers / 4096) * 4096;
-  const args = ["local", "--servers", String(servers), "--size", String(options.sizeBytes)];
+  const args = ["local", "--servers", String(servers), "--parity", "0", "--size", String(options.sizeBytes)];
   args.push("--capacity", String(capacityBytes), "--reserve", "64M", "--redundancy", "none");
   args.push("--socket", options.socketPath, "--control", "127.0.0.1:0", "--log", "json");
   if (options.port !== undefined) args.push("--nbd", `127.0.0.1:${options.port}`);

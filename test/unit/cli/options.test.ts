@@ -84,7 +84,13 @@ describe("the layers of options", () => {
       ["--socket", "107 bytes"],
     ],
     ["a peer on port 0", { line: { peer: ["a:1", "b:0"] } }, ["--peer", '"b:0"', "from 1 to 65535"]],
-    ["redundancy to come", { line: { redundancy: "parity" } }, ["--redundancy", '"parity"', "none"]],
+    [
+      "a redundancy that there is not",
+      { line: { redundancy: "raid" } },
+      ["--redundancy", '"raid"', "accepted: none, mirror, parity"],
+    ],
+    ["too large a group", { line: { "group-size": "9" } }, ["--group-size", '"9"', "from 1 to 8"]],
+    ["an empty group", { env: { NSWAP_GROUP_SIZE: "0" } }, ["NSWAP_GROUP_SIZE", '"0"', "from 1 to 8"]],
   ])("%s is refused by name", (_, given, parts) => {
     for (const part of parts) expect(() => read(given)).toThrow(part);
   });
@@ -110,6 +116,12 @@ describe("typed options", () => {
     serverOptions(
       readOptions(serverSpecs, layers({ line }), () => {}),
       memory,
+    );
+  const parity = (line: Record<string, unknown>) =>
+    serverOptions(
+      readOptions(serverSpecs, layers({ line }), () => {}),
+      memory,
+      "parity",
     );
   const client = (line: Record<string, unknown>) =>
     clientOptions(readOptions(clientSpecs, layers({ line }), () => {}));
@@ -139,21 +151,36 @@ describe("typed options", () => {
       sizeBytes: GiB,
       nbd: { host: "127.0.0.1", port: 0 },
       exportName: "",
-      redundancy: "none",
+      groupSize: 4,
     });
-    expect(local({ size: "1G" })).toMatchObject({
-      servers: 4,
-      capacityBytes: GiB,
+    expect(parity({})).toEqual({ ...server({}), name: defaultName("parity") });
+    expect(local({ size: "1G", servers: "7" })).toMatchObject({
+      parity: 1,
+      capacityBytes: GiB / 2,
       respawn: false,
       control: { port: 0 },
-      client: { nbd: { host: "127.0.0.1", port: 0 } },
+      client: { nbd: { host: "127.0.0.1", port: 0 }, redundancy: "parity", groupSize: 4 },
     });
+    expect(local({ size: "1G" }).servers).toBe(4);
+  });
+
+  it("protect pages by parity where there is a parity server, unless told otherwise", () => {
+    const chosen = (line: Record<string, unknown>) => local({ size: "1G", ...line }).client.redundancy;
+    expect(chosen({})).toBe("parity");
+    expect(chosen({ parity: "0" })).toBe("none");
+    expect(chosen({ redundancy: "mirror", parity: "0" })).toBe("mirror");
+    expect(chosen({ redundancy: "none" })).toBe("none");
+    expect(() => local({ size: "1G", redundancy: "parity", parity: "0" })).toThrow(
+      /^--redundancy: parity, and --parity 0; accepted with --parity 1 or more$/,
+    );
+    const given = client({ size: "1G", nbd: "127.0.0.1:0", redundancy: "mirror", "group-size": "8" });
+    expect(given).toMatchObject({ redundancy: "mirror", groupSize: 8 });
   });
 
   it("round the capacity down to a page and refuse more than there is", () => {
     expect(server({ capacity: String(GiB + 5) }).capacityBytes).toBe(GiB);
     expect(() => server({ capacity: "17G" })).toThrow(/--capacity: 17 GiB .* up to 16 GiB/);
-    expect(() => local({ size: "1G", servers: "8", capacity: "3G" })).toThrow("up to 2 GiB");
+    expect(() => local({ size: "1G", servers: "7", capacity: "3G" })).toThrow("up to 2 GiB");
     expect(() => server({ capacity: "1K" })).toThrow("accepted: 1M or more");
   });
 
@@ -178,8 +205,8 @@ describe("the command line", () => {
   };
 
   it.each<[string[], string]>([
-    [[], "a command is required: server, client, local, status"],
-    [["serve"], '"serve" is not a command; accepted: server, client, local, status'],
+    [[], "a command is required: server, parity, client, local, status"],
+    [["serve"], '"serve" is not a command; accepted: server, parity, client, local, status'],
     [["server", "--capcity", "1G"], 'unknown option or argument: "--capcity"'],
     [["server", "extra"], 'unknown option or argument: "extra"'],
     [["server", "--capacity"], "--capacity: needs a value"],
@@ -187,7 +214,14 @@ describe("the command line", () => {
     [["server", "--listen", "0.0.0.0:0"], "--listen: 0.0.0.0:0 can be reached from other machines"],
     [["server", "--control", "[::]:0"], "--control: [::]:0 can be reached from other machines"],
     [["client", "--size", "1G", "--nbd", "10.0.0.1:0"], "--insecure"],
-    [["client", "--size", "1G", "--nbd", "127.0.0.1:0", "--redundancy", "mirror"], "accepted so far: none"],
+    [["parity", "--size", "1G"], 'unknown option or argument: "--size"'],
+    [["parity", "--listen", "0.0.0.0:0"], "--listen: 0.0.0.0:0 can be reached from other machines"],
+    [
+      ["client", "--size", "1G", "--nbd", "127.0.0.1:0", "--redundancy", "x"],
+      "accepted: none, mirror, parity",
+    ],
+    [["local", "--size", "1G", "--parity", "17"], '--parity: "17" is not accepted; accepted: a whole number'],
+    [["local", "--size", "1G", "--redundancy", "parity", "--parity", "0"], "with --parity 1 or more"],
     [["client", "--size", "1G", "--nbd", "127.0.0.1:0", "--key-file", "/nowhere"], "--key-file"],
     [["local"], "--size: is required"],
     [
@@ -207,7 +241,8 @@ describe("the command line", () => {
     expect(await run(["--version"])).toMatchObject({ status: 0, out: "0.1.0\n", err: "" });
     const help = await run(["--help"]);
     expect(help.status).toBe(0);
-    for (const name of ["server", "client", "local", "status"]) expect(help.out).toContain(`nswap ${name}`);
+    for (const name of ["server", "parity", "client", "local", "status"])
+      expect(help.out).toContain(`nswap ${name}`);
     const client = await run(["client", "--help"]);
     for (const option of Object.keys(clientSpecs)) expect(client.out).toContain(`--${option}`);
     expect(client.out).toContain("NSWAP_");

@@ -109,6 +109,9 @@ describe("the view of a status", () => {
         pages: { live: 14, dead: 15, unprotected: 16, lost: 17 },
         requests: { inFlight: 18, errors: 19 },
         traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
+        recovery: { state: "idle", done: 0, total: 0 },
+        links: { servers: 20, parity: 21 },
+        suspects: [],
       },
     ],
   };
@@ -124,6 +127,25 @@ describe("the view of a status", () => {
       "",
       "CLIENT  REDUNDANCY   SIZE  MAPPED  SAME-FILLED  ON DISK  LIVE  DEAD  UNPROTECTED  LOST  IN FLIGHT  ERRORS",
       "c       none        1 GiB      11           12       13    14    15           16    17         18      19",
+    ]);
+  });
+
+  it("shows how far a recovery is, and what a parity server has found", () => {
+    const [client] = document.clients;
+    const lines = renderStatus({
+      ...document,
+      nodes: [
+        {
+          ...{ name: "p", role: "parity", state: "up", pid: 4, data: "p:1", control: "p:2" },
+          frames: { used: 1, free: 255, limit: 256 },
+          scrub: { state: "running", done: 1, total: 4, scrubbed: 9, skipped: 2, mismatches: 1, passes: 1 },
+        },
+      ],
+      clients: [{ ...client, recovery: { state: "rebuilding", done: 120, total: 480 } }],
+    });
+    expect(lines.slice(-2)).toEqual([
+      "c: rebuilding, 120 of 480 pages [###.......] 25%",
+      "p: scrubbing, 1 of 4 groups [###.......] 25%; 1 pass, 9 groups compared, 2 skipped, 1 mismatch",
     ]);
   });
 

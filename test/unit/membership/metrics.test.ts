@@ -38,6 +38,13 @@ describe("metrics", () => {
       pages: { live: 4, dead: 5, unprotected: 6, lost: 7 },
       requests: { inFlight: 8, errors: 9 },
       traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
+      recovery: { state: "rebuilding" as const, done: 15, total: 16 },
+      links: { servers: 17, parity: 18 },
+      suspects: [],
+    };
+    const scrub = {
+      ...{ state: "idle" as const, done: 0, total: 0 },
+      ...{ scrubbed: 1, skipped: 2, mismatches: 3, passes: 4 },
     };
     const client = recordOf(2, { name: "c", role: "client", data: null, client: figures });
     const text = metricsText(
@@ -45,12 +52,19 @@ describe("metrics", () => {
         { record: recordOf(1), state: "up" },
         { record: client, state: "draining" },
         { record: recordOf(3), state: "suspect" },
+        { record: recordOf(4, { role: "parity", scrub }), state: "up" },
       ],
       { version: "1.2.3", node: "20.0.0" },
     );
     const samples = parse(text);
     const of = (name: string, role: string, n: number) =>
       `node="${name}",role="${role}",control="127.0.0.1:${10_000 + n}"`;
+    expect(samples.get(`nswap_frames_used{${of("node-4", "parity", 4)}}`)).toBe(1);
+    expect(samples.get(`nswap_parity_mismatches_total{${of("node-4", "parity", 4)}}`)).toBe(3);
+    expect(samples.get(`nswap_parity_passes_total{${of("node-4", "parity", 4)}}`)).toBe(4);
+    expect(samples.has(`nswap_parity_passes_total{${of("node-1", "server", 1)}}`)).toBe(false);
+    expect(samples.get(`nswap_client_recovery_pages{${of("c", "client", 2)},kind="done"}`)).toBe(15);
+    expect(samples.get(`nswap_client_links{${of("c", "client", 2)},to="parity"}`)).toBe(18);
     expect(samples.get('nswap_build_info{version="1.2.3",node_version="20.0.0"}')).toBe(1);
     expect(samples.get(`nswap_node_up{${of("node-1", "server", 1)}}`)).toBe(1);
     expect(samples.get(`nswap_node_up{${of("c", "client", 2)}}`)).toBe(1);

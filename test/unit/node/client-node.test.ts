@@ -10,6 +10,7 @@ import { silentLog } from "../../../src/base/log.ts";
 import { startClientNode } from "../../../src/node/client-node.ts";
 import { startMemoryNode } from "../../../src/node/memory-node.ts";
 import type { ClientOptions } from "../../../src/node/options.ts";
+import { startParityNode } from "../../../src/node/parity-node.ts";
 import { formatReadyLine, type RunningNode } from "../../../src/node/running-node.ts";
 import { nbd, type RawAddress, RawNbd } from "../../support/raw-nbd.ts";
 
@@ -29,7 +30,7 @@ async function start(more: Partial<ClientOptions> = {}): Promise<RunningNode> {
   const node = await startClientNode(
     {
       ...{ name: "cli-1", control: anyPort, peers: [], insecure: false, log: "text" },
-      ...{ sizeBytes: 1 << 20, exportName: "", redundancy: "none" },
+      ...{ sizeBytes: 1 << 20, exportName: "", redundancy: "none", groupSize: 4 },
       ...more,
     },
     silentLog,
@@ -101,6 +102,47 @@ describe("the ready line of a client", () => {
     expect((await unix.request({ command: nbd.command.write, offset: 4096n, payload })).error).toBe(0);
     const read = await tcp.request({ command: nbd.command.read, offset: 4096n, length: 4096 });
     expect(read.data.equals(payload)).toBe(true);
+  });
+});
+
+describe("the redundancy of a client that was not told one", () => {
+  const defaults = {
+    ...{ name: "cli-1", control: anyPort, insecure: false, log: "text" },
+    ...{ sizeBytes: 1 << 20, exportName: "", groupSize: 4, nbd: anyPort },
+  } as const;
+
+  async function modeBeside(peers: readonly RunningNode[]): Promise<{ mode: string; said: string[] }> {
+    const said: string[] = [];
+    const say = (text: string) => void said.push(text);
+    const seeds = peers.map((peer) => parseHostPort(peer.ready.control));
+    const log = { ...silentLog, info: say, warn: say };
+    const node = await startClientNode({ ...defaults, peers: seeds }, log);
+    clean.push(() => node.stop());
+    const response = await fetch(`http://${node.ready.control}/status`);
+    const { clients } = (await response.json()) as { clients: { redundancy: string }[] };
+    return { mode: clients[0]!.redundancy, said };
+  }
+
+  it("is parity where its peers know of a parity server, and is said", async () => {
+    const server = await startServer();
+    const seeds = [parseHostPort(server.ready.control)];
+    const parity = await startParityNode(
+      {
+        ...{ name: "par-1", listen: anyPort, control: anyPort, peers: seeds, insecure: false, log: "text" },
+        ...{ capacityBytes: 1 << 20, reserveBytes: 0 },
+      },
+      silentLog,
+    );
+    clean.push(() => parity.stop());
+    const { mode, said } = await modeBeside([server]);
+    expect(mode).toBe("parity");
+    expect(said.join()).toContain("the loss of any one server loses none of them");
+  });
+
+  it("is none where no parity server is known, and that is said as a warning", async () => {
+    const { mode, said } = await modeBeside([await startServer()]);
+    expect(mode).toBe("none");
+    expect(said.join()).toContain("redundancy is none");
   });
 });
 

@@ -414,6 +414,9 @@ describe("a cluster of control planes", () => {
       pages: { live: 4, dead: 5, unprotected: 6, lost: 7 },
       requests: { inFlight: 8, errors: 9 },
       traffic: { pagesOut: 10, pagesIn: 11, messagesSent: 12, messagesAsking: 13, bytesSent: 14 },
+      recovery: { state: "reprotecting" as const, done: 15, total: 16 },
+      links: { servers: 17, parity: 18 },
+      suspects: ["s"],
     };
     const frames = { used: 0, free: 0, limit: 0 };
     const server = await start({ name: "s" });
@@ -426,6 +429,7 @@ describe("a cluster of control planes", () => {
     expect(Object.keys(document).sort()).toEqual(["clients", "nodes", "self"]);
     expect(document.self).toBe("s");
     expect(document.clients).toEqual([figures]);
+    expect(document.nodes[0].state).toBe("suspect");
     const { control, ...node } = document.nodes[1];
     expect(node).toEqual({
       name: "c",
@@ -436,6 +440,23 @@ describe("a cluster of control planes", () => {
       frames,
     });
     expect(control).toMatch(/^127\.0\.0\.1:[0-9]+$/);
+  });
+
+  it("shows what a parity server has checked, its own and that of others", async () => {
+    const scrub = {
+      ...{ state: "running" as const, done: 1, total: 2 },
+      ...{ scrubbed: 3, skipped: 4, mismatches: 5, passes: 6 },
+    };
+    const frames = { used: 1, free: 2, limit: 3 };
+    const self = () => ({ data: "127.0.0.1:1", frames, draining: false, scrub });
+    const parity = await start({ name: "p", role: "parity", self });
+    const server = await start({ name: "s", seeds: [parity.plane.address] });
+    await until(() => server.plane.status().nodes.length === 2, "the server sees the parity server");
+    for (const { plane } of [parity, server]) {
+      const { nodes } = await (await client(plane.address, null)).status();
+      expect(nodes.find((node) => node.name === "p")).toMatchObject({ role: "parity", frames, scrub });
+      expect(nodes.find((node) => node.name === "s")).not.toHaveProperty("scrub");
+    }
   });
 
   it("sends the status again and again to who subscribes", async () => {

@@ -15,10 +15,11 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     ...{ name: text, log: text, listen: text, control: text, capacity: text, reserve: text, size: text },
-    ...{ redundancy: text, export: text, nbd: text, socket: text, peer: { type: "string", multiple: true } },
+    ...{ redundancy: text, "group-size": text, export: text, nbd: text, socket: text },
+    peer: { type: "string", multiple: true },
   },
 });
-const role = positionals[0] as "server" | "client";
+const role = positionals[0] as "server" | "parity" | "client";
 const name = values.name ?? "";
 if (process.env["FIXTURE_FAIL"] === name) {
   process.stderr.write("this node fails\n");
@@ -41,7 +42,7 @@ const plane = await ControlPlane.start({
 const node: RunningNode = {
   ready: {
     ...{ role, name, control: formatHostPort(plane.address) },
-    ...(role === "server" ? { data: "127.0.0.1:1" } : { nbd: `nbd://${values.nbd}/` }),
+    ...(role !== "client" ? { data: "127.0.0.1:1" } : { nbd: `nbd://${values.nbd}/` }),
   },
   ended,
   async drain() {

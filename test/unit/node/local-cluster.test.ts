@@ -24,12 +24,16 @@ afterEach(async () => {
 const options: LocalOptions = {
   name: "local",
   servers: 3,
+  parity: 0,
   capacityBytes: 1 << 20,
   respawn: false,
   insecure: false,
   log: "text",
   control: { host: "127.0.0.1", port: 0 },
-  client: { sizeBytes: 1 << 20, nbd: { host: "127.0.0.1", port: 0 }, exportName: "", redundancy: "none" },
+  client: {
+    ...{ sizeBytes: 1 << 20, nbd: { host: "127.0.0.1", port: 0 }, exportName: "" },
+    ...{ redundancy: "none", groupSize: 4 },
+  },
 };
 
 async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
@@ -99,6 +103,14 @@ describe("a local cluster", () => {
     for (const server of ["server-1", "server-2", "server-3"]) {
       expect(drainedAt("client")).toBeLessThan(drainedAt(server));
     }
+  });
+
+  it("starts parity servers beside the memory servers", async () => {
+    const { cluster } = await start({ servers: 1, parity: 2 });
+    const { nodes } = await status(cluster.ready.control);
+    expect(nodes.map((node) => `${node.name} ${node.role} ${node.state}`)).toEqual([
+      ...["client client up", "parity-1 parity up", "parity-2 parity up", "server-1 server up"],
+    ]);
   });
 
   it("says who died and goes on without it", async () => {

@@ -1,0 +1,34 @@
+import { ConfigError } from "../base/config-error.ts";
+import { limits } from "../base/limits.ts";
+import type { Log } from "../base/log.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { readMemoryInfo } from "../io/meminfo.ts";
+import type { ServerOptions } from "./options.ts";
+
+/**
+ * Frames to lend: as asked, but never what the machine is to keep for itself.
+ * @throws ConfigError where that leaves none
+ */
+export function lentFrames(options: ServerOptions, log: Log): number {
+  const { capacityBytes, reserveBytes } = options;
+  const mostBytes = readMemoryInfo().totalBytes - reserveBytes;
+  if (mostBytes < PAGE_BYTES) {
+    throw new ConfigError(
+      "--reserve",
+      `${reserveBytes} bytes are all the memory there is; nothing could be lent`,
+    );
+  }
+  if (capacityBytes > mostBytes) {
+    log.warn("capacity cut to what the reserve leaves", {
+      capacityBytes,
+      reserveBytes,
+      lentBytes: mostBytes,
+    });
+  }
+  const frames = Math.floor(Math.min(capacityBytes, mostBytes) / PAGE_BYTES);
+  if (frames > limits.storeFramesMax || frames < 1) {
+    const most = limits.storeFramesMax * PAGE_BYTES;
+    throw new ConfigError("--capacity", `${capacityBytes} bytes; accepted: ${PAGE_BYTES} to ${most}`);
+  }
+  return frames;
+}

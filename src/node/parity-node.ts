@@ -1,0 +1,54 @@
+import { randomBytes } from "node:crypto";
+import { NONCE_BYTES } from "../../proto/peer/index.ts";
+import { toHex } from "../base/hex.ts";
+import { formatHostPort } from "../base/host-port.ts";
+import { limits } from "../base/limits.ts";
+import { ClusterKey } from "../io/cluster-key.ts";
+import { DataPort, newDataPool } from "../io/data-port.ts";
+import type { MembershipPort } from "../membership/membership-port.ts";
+import { MemoryServerCore } from "../server/memory-server.ts";
+import { ControlPlane } from "./control-plane.ts";
+import { lentFrames } from "./lent-frames.ts";
+import type { StartServerNode } from "./running-node.ts";
+import { checkName, ServerNode } from "./server-node.ts";
+
+/** A parity server needs to know no other node: it only lets itself be found. */
+const nobody: MembershipPort = { nodeUp() {}, nodeChanged() {}, nodeGone() {} };
+
+/**
+ * Starts a parity server: core, data port and control plane.
+ * @throws ConfigError for options that cannot be used, NswapError or the system's error for a port that cannot be bound
+ */
+export const startParityNode: StartServerNode = async (options, log) => {
+  const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
+  const identity = randomBytes(16);
+  checkName(options.name, identity);
+  const pool = newDataPool();
+  const core = new MemoryServerCore({
+    identity,
+    name: options.name,
+    capacityFrames: lentFrames(options, log),
+    prover: key,
+    nonce: () => randomBytes(NONCE_BYTES),
+    hashSeed: randomBytes(4).readUInt32LE(),
+    blocks: { pool, soft: limits.dataBlocksSoft, max: limits.dataBlocksMax },
+    log,
+  });
+  const onError = (error: Error): void => log.error("data port error", { error: error.message });
+  const dataPort = await DataPort.start(options.listen, { core, sendPool: pool, onError });
+  try {
+    const { control: listen, peers: seeds, name } = options;
+    const data = formatHostPort(dataPort.address);
+    const counts = { done: 0, total: 0, scrubbed: 0, skipped: 0, mismatches: 0, passes: 0 };
+    const scrub = { state: "idle", ...counts } as const;
+    const self = () => ({ data, frames: { ...core.capacity }, draining: false, scrub });
+    const whoami = { name, role: "parity", identity: toHex(identity) } as const;
+    const control = await ControlPlane.start({ listen, key, seeds, self, ...whoami, log, port: nobody });
+    // Pages of clients that said GOODBYE are still being freed, and missed by nobody.
+    const pages = () => core.snapshot().clients.reduce((sum, client) => sum + client.pages, 0);
+    return new ServerNode({ role: "parity", name, dataPort, control, log, pages });
+  } catch (error) {
+    dataPort.close();
+    throw error;
+  }
+};

@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { HostPort } from "../base/host-port.ts";
+import type { Log } from "../base/log.ts";
+import type { ClusterKey } from "../io/cluster-key.ts";
+import type { RedundancyName } from "../membership/node-record.ts";
+import { StatusClient } from "./status-client.ts";
+
+/** A parity server that starts at the same time may be heard of a heartbeat or two later. */
+const lookMsMax = 2_500;
+const lookEveryMs = 250;
+
+/** Says what a mode of redundancy means that was not chosen but came about. */
+export function sayRedundancy(redundancy: RedundancyName, log: Log): void {
+  if (redundancy === "none") {
+    log.warn("redundancy is none: if a memory server is lost, the pages it held are lost", { redundancy });
+  } else {
+    log.info("pages are protected: the loss of any one server loses none of them", { redundancy });
+  }
+}
+
+/** The mode of a client that was not told one: parity where its peers know of a parity server, else none. */
+export async function redundancyByDefault(
+  peers: readonly HostPort[],
+  key: ClusterKey | null,
+): Promise<RedundancyName> {
+  if (peers.length === 0) return "none";
+  const deadlineMs = performance.now() + lookMsMax;
+  const late = sleep(lookMsMax).then(() => false);
+  const looks = peers.map((peer) => untilParityKnown(peer, key, deadlineMs));
+  const found = Promise.any(looks).catch(() => false);
+  return (await Promise.race([found, late])) ? "parity" : "none";
+}
+
+/** @throws Error when the time is over */
+async function untilParityKnown(peer: HostPort, key: ClusterKey | null, deadlineMs: number): Promise<true> {
+  while (!(await knowsParity(peer, key))) {
+    if (performance.now() + lookEveryMs > deadlineMs) throw new Error("no parity server is known");
+    await sleep(lookEveryMs);
+  }
+  return true;
+}
+
+/** Never rejects: who does not answer knows nothing. */
+async function knowsParity(peer: HostPort, key: ClusterKey | null): Promise<boolean> {
+  let client: StatusClient | null = null;
+  try {
+    client = await StatusClient.connect(peer, key);
+    const { nodes } = await client.status();
+    return nodes.some((node) => node.role === "parity" && node.state === "up");
+  } catch {
+    return false;
+  } finally {
+    client?.close();
+  }
+}
