@@ -1,6 +1,6 @@
+import { checkEntries } from "./entry-checks.ts";
 import { PeerError } from "./errors.ts";
 import {
-  AckStatus,
   ERROR_TEXT_BYTES_MAX,
   FIXED_BODY_BYTES_MAX,
   type FrameShape,
@@ -10,8 +10,6 @@ import {
   META_BYTES,
   PAGE_BYTES,
   PageStatus,
-  ResultStatus,
-  WIDE_END,
   WireError,
 } from "./wire.ts";
 
@@ -177,7 +175,7 @@ export class FrameReader {
 
   #bodyComplete(): void {
     const shape = this.#shape!;
-    this.#checkEntries(shape);
+    checkEntries(this.type, shape, this.count, this.body);
     if (shape.rest === "some") this.#checkPageCount(shape);
     this.#handler.body(this);
     if (shape.rest === "all" || shape.rest === "some") {
@@ -185,37 +183,6 @@ export class FrameReader {
       this.#pageIndex = -1;
       this.#nextPage();
     } else this.#frameComplete();
-  }
-
-  /** Numbers and statuses of the entries that this version cannot mean: a handler sees none of them. */
-  #checkEntries(shape: FrameShape): void {
-    for (let i = 0; i < this.count; i += 1) {
-      const at = shape.fixedBytes + i * shape.entryBytes;
-      if (this.type === FrameType.ACK) {
-        const status = this.body.getUint16(at + 6, true);
-        if (status > AckStatus.FULL) throw this.#unknownStatus(shape, status);
-        continue;
-      }
-      if (this.type === FrameType.RESULT) {
-        const status = this.body.getUint16(at + 6, true);
-        if (status > ResultStatus.WRONG) throw this.#unknownStatus(shape, status);
-        continue;
-      }
-      this.#checkWide(shape, at, "page id");
-      if (shape.entryBytes !== META_BYTES) continue;
-      this.#checkWide(shape, at + 8, "slot");
-      const status = this.pageStatus(i);
-      if (shape.rest === "some" && status > PageStatus.MISSING) throw this.#unknownStatus(shape, status);
-    }
-  }
-
-  #checkWide(shape: FrameShape, at: number, what: string): void {
-    if (this.body.getUint32(at + 4, true) < WIDE_END / 2 ** 32) return;
-    throw new PeerError(WireError.PROTOCOL, `${shape.name}: ${what} of 2^53 or more, accepted is less`);
-  }
-
-  #unknownStatus(shape: FrameShape, status: number): PeerError {
-    return new PeerError(WireError.PROTOCOL, `${shape.name}: unknown status ${status}`);
   }
 
   #checkPageCount(shape: FrameShape): void {

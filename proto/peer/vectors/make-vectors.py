@@ -14,7 +14,9 @@ PAGE = 4096
 TYPES = {
     "HELLO": 0x01, "PROOF": 0x02, "WELCOME": 0x03, "ERROR": 0x04, "GOODBYE": 0x05, "PUTPAGE": 0x10, "ACK": 0x11,
     "GETPAGE": 0x12, "PAGES": 0x13, "INVALIDATE": 0x14, "LIST": 0x15, "LISTING": 0x16, "PING": 0x17, "PONG": 0x18,
+    "GROUPS": 0x30, "SERVERS": 0x31, "COMPOSE": 0x32, "REBUILD": 0x33, "RECOVER": 0x34, "RESULT": 0x35,
 }
+OWN_STORE = 0xFFFF
 MASK = 2**64 - 1
 P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
                       0x27D4EB2F165667C5)
@@ -126,6 +128,171 @@ def entry(seq, accepted, status=0):
     return {"seq": seq, "accepted": accepted, "status": status}
 
 
+def member(page_id, server, checksum=0):
+    return {"pageId": page_id, "checksum": checksum, "server": server}
+
+
+def source(page_id, server=OWN_STORE):
+    return {"pageId": page_id, "server": server}
+
+
+def lost_page(page_id, slot, checksum, sources, new_page_id=0, target=0):
+    return {"pageId": page_id, "slot": slot, "newPageId": new_page_id, "checksum": checksum, "target": target,
+            "sources": sources}
+
+
+def result(seq, index, status=0, checksum=0):
+    return {"seq": seq, "index": index, "status": status, "checksum": checksum}
+
+
+def group_hex(g, members=None, sources=None, rest="00"):
+    """A descriptor; of a COMPOSE with its sources. Counts may be told otherwise; `rest` fills what is reserved."""
+    gap = lambda count: (bytes.fromhex(rest) * count).hex()
+    packed = (struct.pack("<QIH", m["pageId"], m["checksum"], m["server"]).hex() for m in g["members"])
+    entries = "".join(text + gap(2) for text in packed)
+    listed = g.get("sources")
+    count = gap(2) if listed is None else struct.pack("<H", len(listed) if sources is None else sources).hex()
+    head = struct.pack("<QH", g["groupId"], len(g["members"]) if members is None else members).hex() + count
+    head += struct.pack("<I", g["handle"]).hex()
+    return head + entries + gap(128 - len(entries) // 2) + ("" if listed is None else sources_hex(listed, 16, gap))
+
+
+def sources_hex(sources, places, gap):
+    return "".join(struct.pack("<QH", s["pageId"], s["server"]).hex() + gap(6) for s in sources) + \
+        gap(16 * (places - len(sources)))
+
+
+def lost_hex(p, sources=None, rest="00", recover=False):
+    gap = lambda count: (bytes.fromhex(rest) * count).hex()
+    new = gap(8) if recover else struct.pack("<Q", p["newPageId"]).hex()
+    target = gap(2) if recover else struct.pack("<H", p["target"]).hex()
+    count = struct.pack("<H", len(p["sources"]) if sources is None else sources).hex()
+    return struct.pack("<QQ", p["pageId"], p["slot"]).hex() + new + struct.pack("<I", p["checksum"]).hex() + target + \
+        count + gap(8) + sources_hex(p["sources"], 8, gap)
+
+
+def group_frames():
+    big = 2**53 - 1
+    one = {"groupId": 9, "handle": 1, "members": [member(1, 0, 0xDEADBEEF)]}
+    full = {"groupId": big, "handle": 2**32 - 1,
+            "members": [member(big - 1 - i, 0xFFFE - i, 2**32 - 1 - i) for i in range(8)]}
+    union = {"groupId": 2**32, "handle": 0, "members": [member(i, i) for i in range(3)],
+             "sources": [source(9), source(2, 7)]}
+    most = {**full, "sources": [source(i, i) for i in range(15)] + [source(big)]}
+    lost = lost_page(5, 17, 0xDEADBEEF, [source(9), source(6, 2)], 50, 3)
+    last = lost_page(big, big, 2**32 - 1, [source(big, 0xFFFE)] * 8, big, 0xFFFE)
+
+    def several(name, kind, key, entries, pack, seq=0, **more):
+        return vector(name, kind, [pack(e) for e in entries], len(entries), seq, **{key: entries}, **more)
+
+    def servers(name, entries, rest="00"):
+        return several(name, "SERVERS", "servers", entries,
+                       lambda e: struct.pack("<H", e["index"]).hex() + rest * 6 + e["identity"])
+
+    def results(name, cap, entries, rest="00"):
+        packed = [struct.pack("<IHHI", *e.values()).hex() + rest * 4 for e in entries]
+        return vector(name, "RESULT", [capacity_hex(cap), *packed], len(entries), capacity=cap, results=entries)
+
+    def read_only(v):
+        return {**v, "receivedOnly": True}
+
+    ff = {"rest": "ff"}
+    asked = [{**p, "newPageId": 0, "target": 0} for p in (lost, last)]
+    heads = [{"index": 0, "identity": "ab" * 16}, {"index": 0xFFFE, "identity": bytes(range(16)).hex()}]
+    told = [result(7, 0), result(7, 1, 1), result(6, 7, 2), result(2**32 - 1, 15, 3), result(0, 2, 4),
+            result(8, 0, 0, 2**32 - 1)]
+    return [
+        several("GROUPS of one member", "GROUPS", "groups", [one], group_hex),
+        several("GROUPS of two, one full", "GROUPS", "groups", [full, one], group_hex),
+        several("GROUPS of as many as there may be", "GROUPS", "groups",
+                [{**one, "groupId": 100 + i} for i in range(16)], group_hex),
+        servers("SERVERS", heads),
+        servers("SERVERS of as many as there may be", [{"index": i, "identity": f"{i:02x}" * 16} for i in range(64)]),
+        several("COMPOSE of one", "COMPOSE", "composes", [union], group_hex, 3),
+        several("COMPOSE of two, one with all its places taken", "COMPOSE", "composes", [most, union], group_hex, 4),
+        several("COMPOSE of as many as there may be", "COMPOSE", "composes",
+                [{**union, "groupId": 100 + i} for i in range(8)], group_hex, 5),
+        several("REBUILD of two, one with all its places taken", "REBUILD", "lost", [lost, last], lost_hex, 2**32 - 1),
+        several("REBUILD of as many as there may be", "REBUILD", "lost", [lost] * 16, lost_hex, 6),
+        several("RECOVER of two, one with all its places taken", "RECOVER", "lost", asked, lost_hex, 7),
+        results("RESULT of each status", capacity(9, 10, 1), told),
+        results("RESULT of as many as there may be", capacity(1, 2, 3), [result(i, 1) for i in range(64)]),
+        read_only(several("GROUPS whose reserved bytes and unused places are not 0", "GROUPS", "groups", [one, full],
+                          lambda g: group_hex(g, **ff))),
+        read_only(servers("SERVERS whose reserved bytes are not 0", heads, "ff")),
+        read_only(several("COMPOSE whose reserved bytes and unused places are not 0", "COMPOSE", "composes", [union],
+                          lambda g: group_hex(g, **ff), 3)),
+        read_only(several("REBUILD whose reserved bytes and unused places are not 0", "REBUILD", "lost", [lost],
+                          lambda p: lost_hex(p, **ff), 3)),
+        read_only(several("RECOVER whose reserved bytes and unused places are not 0", "RECOVER", "lost",
+                          [{**asked[0], "newPageId": None, "target": None}],
+                          lambda p: lost_hex(p, **ff, recover=True), 3)),
+        read_only(results("RESULT whose reserved bytes are not 0", capacity(1, 2, 3), told, "ff")),
+    ]
+
+
+def bad_group_frames(bad):
+    wide, big = 2**53, 2**53 - 1
+
+    def group(*members, group_id=9, **more):
+        return {"groupId": group_id, "handle": 0, "members": list(members), **more}
+
+    good = group(member(1, 0), member(2, 1))
+    wrong = [
+        ("without members", "0 members, accepted is 1 to 8", group(), {}),
+        ("of 9 members", "9 members, accepted is 1 to 8", good, {"members": 9}),
+        ("of 65535 members", "65535 members", good, {"members": 65535}),
+        ("of the id 2^53", "page id of 2^53", group(member(1, 0), group_id=wide), {}),
+        ("with a member of the id 2^53", "page id of 2^53", group(member(1, 0), member(wide, 1)), {}),
+        ("with a member of the id 2^64 - 1", "page id of 2^53", group(member(2**64 - 1, 0)), {}),
+        ("with two members on one server", "two members of a group on server 4",
+         group(member(1, 4), member(2, 0), member(3, 4)), {}),
+        ("with the last two of eight members on one server", "on server 65534",
+         group(*(member(i, i) for i in range(6)), member(6, 0xFFFE), member(7, 0xFFFE)), {}),
+        ("with a page twice", "page 1 is a member twice", group(member(1, 4), member(1, 5)), {}),
+        ("with the page 2^53 - 1 twice", f"page {big} is a member twice",
+         group(member(big, 4), member(0, 6), member(big, 5)), {}),
+        ("that is its own member", "page 9 is a member of its own group", group(member(9, 4)), {}),
+        ("with a member in the receiver's own store", "server 65535", group(member(1, OWN_STORE)), {}),
+    ]
+    out = []
+    for name, message, g, told in wrong:
+        out.append(bad(f"GROUPS: a group {name}", message, header("GROUPS", 1, 144), group_hex(g, **told)))
+        composed = {**g, "sources": [source(3)]}
+        out.append(bad(f"COMPOSE: a group {name}", message, header("COMPOSE", 1, 400), group_hex(composed, **told)))
+    out.append(bad("GROUPS whose second group is broken", "0 members", header("GROUPS", 2, 288), group_hex(good),
+                   group_hex(group())))
+    for count in (0, 17, 65535):
+        out.append(bad(f"COMPOSE with {count} sources", f"{count} sources, accepted is 1 to 16",
+                       header("COMPOSE", 1, 400), group_hex({**good, "sources": [source(3)]}, sources=count)))
+    out.append(bad("COMPOSE with a source of the page id 2^53", "page id of 2^53", header("COMPOSE", 1, 400),
+                   group_hex({**good, "sources": [source(3)] * 15 + [source(wide)]})))
+    out.append(bad("COMPOSE whose second entry is broken", "0 sources", header("COMPOSE", 2, 800),
+                   group_hex({**good, "sources": [source(3)]}), group_hex({**good, "sources": []})))
+    for kind in ("REBUILD", "RECOVER"):
+        def lost(name, message, *entries, **told):
+            packed = [lost_hex(e, **told) for e in entries]
+            out.append(bad(f"{kind} {name}", message, header(kind, len(entries), 168 * len(entries)), *packed))
+
+        fine = lost_page(1, 2, 3, [source(4)], 5, 6)
+        for count in (0, 9, 65535):
+            lost(f"with {count} sources", f"{count} sources, accepted is 1 to 8", fine, sources=count)
+        lost("of the page id 2^53", "page id of 2^53", {**fine, "pageId": wide})
+        lost("of the slot 2^53", "slot of 2^53", {**fine, "slot": wide})
+        lost("with a source of the page id 2^53", "page id of 2^53",
+             {**fine, "sources": [source(1)] * 7 + [source(wide)]})
+        lost("whose second entry is broken", "slot of 2^53", fine, {**fine, "slot": wide})
+        if kind == "REBUILD":
+            lost("to the new page id 2^53", "new page id of 2^53", {**fine, "newPageId": wide})
+            lost("to the receiver's own store", "server 65535", {**fine, "target": OWN_STORE})
+    out.append(bad("SERVERS that names the receiver's own store", "server 65535", header("SERVERS", 1, 24),
+                   "ffff000000000000", "ab*16"))
+    for status in (5, 65535):
+        out.append(bad(f"RESULT of the status {status}", f"unknown status {status}", header("RESULT", 1, 32), "00*16",
+                       struct.pack("<IHHII", 1, 0, status, 0, 0).hex()))
+    return out
+
+
 def frames():
     big = 2**53 - 1
     count_up = "000102030405060708090a0b0c0d0e0f*256"
@@ -175,6 +342,7 @@ def frames():
         vector("LISTING that is empty and goes on", "LISTING", [], aux=1, metas=[]),
         vector("LISTING that is empty and the last", "LISTING", [], aux=0xFFFFFFFF, metas=[]),
         vector("PING", "PING", [], seq=0x89ABCDEF),
+        *group_frames(),
     ]
     assert {v["frame"]["type"] for v in out} == set(TYPES)
     return out
@@ -186,11 +354,14 @@ def bad_frames():
     def bad(name, message, *pieces, error="PROTOCOL"):
         return {"name": name, "bytes": [*pieces], "error": error, "message": message}
 
-    out = [bad(f"type {n:#04x}", "unknown frame type", header(n)) for n in (0, 6, 0x0F, 0x19, 0x20, 0x30, 0x80, 0xFF)]
+    unknown = (0, 6, 0x0F, 0x19, 0x20, 0x2F, 0x36, 0x3F, 0x80, 0xFF)
+    out = [bad(f"type {n:#04x}", "unknown frame type", header(n)) for n in unknown]
     bodies = {"HELLO": 152, "PROOF": 32, "WELCOME": 16, "ERROR": 0, "GOODBYE": 0, "PUTPAGE": 4120, "ACK": 24,
-              "GETPAGE": 8, "PAGES": 24, "INVALIDATE": 8, "LIST": 0, "LISTING": 24, "PING": 0, "PONG": 16}
+              "GETPAGE": 8, "PAGES": 24, "INVALIDATE": 8, "LIST": 0, "LISTING": 24, "PING": 0, "PONG": 16,
+              "GROUPS": 144, "SERVERS": 24, "COMPOSE": 400, "REBUILD": 168, "RECOVER": 168, "RESULT": 32}
     counted = {"PUTPAGE": (1, 64), "ACK": (1, 128), "GETPAGE": (1, 64), "PAGES": (1, 64), "INVALIDATE": (1, 128),
-               "LISTING": (0, 64)}
+               "LISTING": (0, 64), "GROUPS": (1, 16), "SERVERS": (1, 64), "COMPOSE": (1, 8), "REBUILD": (1, 16),
+               "RECOVER": (1, 16), "RESULT": (1, 64)}
     for kind, body in bodies.items():
         low, high = counted.get(kind, (0, 0))
         first = 1 if kind in counted else 0
@@ -221,7 +392,7 @@ def bad_frames():
     for kind in ("GETPAGE", "INVALIDATE"):
         out.append(bad(f"{kind} of the page id 2^64 - 1, in the second place", "page id of 2^53",
                        header(kind, 2, 16), *ids_hex([1, 2**64 - 1])))
-    return out
+    return out + bad_group_frames(bad)
 
 
 def bad_hellos():

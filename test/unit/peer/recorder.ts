@@ -1,16 +1,32 @@
 import {
+  COMPOSE_BYTES,
+  composeSourceCountAt,
+  composeSourcesAt,
   decodeHello,
   type FrameHandler,
   FrameReader,
   FrameType,
   frameShapes,
+  GROUP_BYTES,
   getCapacity,
+  getLostPage,
+  getMember,
+  getResult,
+  getSource,
   getWide,
+  groupHandleAt,
+  groupIdAt,
   META_BYTES,
+  memberCountAt,
   PAGE_BYTES,
   PageStatus,
+  RECOVER_BYTES,
+  RESULT_ENTRY_BYTES,
+  recoverSourceCountAt,
+  recoverSourcesAt,
+  SERVER_ENTRY_BYTES,
 } from "../../../proto/peer/index.ts";
-import type { FrameFields, Meta } from "./vectors.ts";
+import type { FrameFields, GroupFields, LostFields, Meta } from "./vectors.ts";
 
 export interface RecordedPage {
   index: number;
@@ -137,8 +153,71 @@ export function decoded(frame: RecordedFrame): Omit<FrameFields, "pages"> {
     case FrameType.LISTING:
       return { ...head, metas: Array.from({ length: count }, (_, i) => metaAt(view, i * META_BYTES)) };
     default:
-      return head;
+      return { ...head, ...decodedGroups(frame, view) };
   }
+}
+
+/** The same for the frames of parity groups. */
+function decodedGroups({ type, count, body }: RecordedFrame, view: DataView): Partial<FrameFields> {
+  const entries = <T>(start: number, bytes: number, read: (at: number) => T): T[] =>
+    Array.from({ length: count }, (_, i) => read(start + i * bytes));
+  switch (type) {
+    case FrameType.GROUPS:
+      return { groups: entries(0, GROUP_BYTES, (at) => groupAt(view, at)) };
+    case FrameType.SERVERS:
+      return {
+        servers: entries(0, SERVER_ENTRY_BYTES, (at) => ({
+          index: view.getUint16(at, true),
+          identity: body.toString("hex", at + 8, at + 24),
+        })),
+      };
+    case FrameType.COMPOSE:
+      return {
+        composes: entries(0, COMPOSE_BYTES, (at) => ({
+          ...groupAt(view, at),
+          sources: sourcesAt(view, composeSourcesAt(at), composeSourceCountAt(view, at)),
+        })),
+      };
+    case FrameType.REBUILD:
+    case FrameType.RECOVER:
+      return { lost: entries(0, RECOVER_BYTES, (at) => lostAt(view, at, type === FrameType.RECOVER)) };
+    case FrameType.RESULT:
+      return {
+        capacity: capacityAt(view),
+        results: entries(16, RESULT_ENTRY_BYTES, (at) => {
+          const result = { seq: 0, index: 0, status: 0, checksum: 0 };
+          getResult(view, at, result);
+          return result;
+        }),
+      };
+    default:
+      return {};
+  }
+}
+
+function groupAt(view: DataView, at: number): GroupFields {
+  const members = Array.from({ length: memberCountAt(view, at) }, (_, i) => {
+    const member = { pageId: 0, checksum: 0, server: 0 };
+    getMember(view, at, i, member);
+    return member;
+  });
+  return { groupId: groupIdAt(view, at), handle: groupHandleAt(view, at), members };
+}
+
+function sourcesAt(view: DataView, at: number, count: number) {
+  return Array.from({ length: count }, (_, i) => {
+    const source = { pageId: 0, server: 0 };
+    getSource(view, at, i, source);
+    return source;
+  });
+}
+
+function lostAt(view: DataView, at: number, recover: boolean): LostFields {
+  const page = { pageId: 0, slot: 0, checksum: 0, newPageId: 0, target: 0 };
+  getLostPage(view, at, page);
+  const sources = sourcesAt(view, recoverSourcesAt(at), recoverSourceCountAt(view, at));
+  const reserved = recover && (page.newPageId !== 0 || page.target !== 0);
+  return reserved ? { ...page, newPageId: null, target: null, sources } : { ...page, sources };
 }
 
 function capacityAt(view: DataView) {

@@ -1,16 +1,20 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  COMPOSE_SOURCES_MAX,
   ERROR_TEXT_BYTES_MAX,
   FIXED_BODY_BYTES_MAX,
   type FrameHandler,
   FrameReader,
   FrameType,
+  GROUP_MEMBERS_MAX,
   META_BYTES,
+  OWN_STORE,
   PAGE_BYTES,
   PAGES_PER_FRAME_MAX,
   PeerError,
   putError,
+  RECOVER_SOURCES_MAX,
   remoteError,
   WireError,
 } from "../../../proto/peer/index.ts";
@@ -54,8 +58,66 @@ const entries = fc.array(fc.record({ seq: u32, accepted: fc.nat(64), status: fc.
   maxLength: 128,
 });
 
+const server = fc.nat(0xfffe);
+const source = fc.record({ pageId: wide, server: fc.oneof(server, fc.constant(OWN_STORE)) });
+const sources = (most: number) => fc.array(source, { minLength: 1, maxLength: most });
+const group = fc
+  .record({
+    groupId: wide,
+    handle: u32,
+    members: fc.uniqueArray(fc.record({ pageId: wide, checksum: u32, server }), {
+      minLength: 1,
+      maxLength: GROUP_MEMBERS_MAX,
+      comparator: (a, b) => a.pageId === b.pageId || a.server === b.server,
+    }),
+  })
+  .filter(({ groupId, members }) => members.every((member) => member.pageId !== groupId));
+const compose = fc
+  .tuple(group, sources(COMPOSE_SOURCES_MAX))
+  .map(([fields, list]) => ({ ...fields, sources: list }));
+const lost = fc.record({
+  pageId: wide,
+  slot: wide,
+  checksum: u32,
+  newPageId: wide,
+  target: server,
+  sources: sources(RECOVER_SOURCES_MAX),
+});
+const result = fc.record({ seq: u32, index: fc.nat(15), status: fc.nat(4), checksum: u32 });
+const upTo = <T>(one: fc.Arbitrary<T>, most: number) => fc.array(one, { minLength: 1, maxLength: most });
+
+/** Any frame of parity groups that the protocol allows. */
+const groupFrame: fc.Arbitrary<Fields> = fc.oneof(
+  upTo(group, 16).map((groups) => ({ ...base, type: "GROUPS", count: groups.length, groups })),
+  upTo(fc.record({ index: server, identity: hex(16) }), 64).map((servers) => ({
+    ...base,
+    type: "SERVERS",
+    count: servers.length,
+    servers,
+  })),
+  fc
+    .tuple(upTo(compose, 8), u32)
+    .map(([composes, seq]) => ({ ...base, type: "COMPOSE", count: composes.length, seq, composes })),
+  ...["REBUILD", "RECOVER"].map((type) =>
+    fc.tuple(upTo(lost, 16), u32).map(([list, seq]) => {
+      const pages = type === "REBUILD" ? list : list.map((page) => ({ ...page, newPageId: 0, target: 0 }));
+      return { ...base, type, count: pages.length, seq, lost: pages };
+    }),
+  ),
+  fc
+    .tuple(capacity, upTo(result, 64))
+    .map(([value, results]) => ({
+      ...base,
+      type: "RESULT",
+      count: results.length,
+      capacity: value,
+      results,
+    })),
+);
+
 /** Any frame that the protocol allows. */
 const frame: fc.Arbitrary<Fields> = fc.oneof(
+  { weight: 6, arbitrary: groupFrame },
   hello.map((value) => ({ ...base, type: "HELLO", hello: value })),
   hex(32).map((proof) => ({ ...base, type: "PROOF", proof })),
   capacity.map((value) => ({ ...base, type: "WELCOME", capacity: value })),
@@ -187,7 +249,7 @@ describe("a stream of a stranger", () => {
         fc.constantFrom(...Object.values(FrameType)),
         fc.oneof(fc.constant(0), fc.nat(255)),
         fc.oneof(fc.nat(3), fc.nat(65_535)),
-        fc.oneof(fc.nat(200), fc.constantFrom(4120, 8240, 263_680), u32),
+        fc.oneof(fc.nat(200), fc.constantFrom(24, 32, 144, 168, 400, 4120, 8240, 263_680), u32),
         fc.uint8Array({ maxLength: 9000 }),
       )
       .map(([type, flags, count, bodyBytes, rest]) => {

@@ -32,10 +32,11 @@ it("every frame type has a vector", () => {
 function splitPoints(length: number): number[] {
   const all = Array.from({ length: length + 1 }, (_, i) => i);
   if (length > 50_000) return all.filter((i) => i < 20 || (i > 1548 && i < 1556) || i % 16_384 === 16);
+  if (length <= 900) return all;
   return all.filter((i) => i < 120 || i > length - 20 || i % 509 === 0 || (i - 16) % 4096 < 80);
 }
 
-describe.each(frameVectors)("$name", ({ bytes: pieces, frame }) => {
+describe.each(frameVectors)("$name", ({ bytes: pieces, frame, receivedOnly }) => {
   const bytes = unpack(pieces);
 
   const check = (recorder: Recorder, reader: FrameReader) => {
@@ -54,7 +55,7 @@ describe.each(frameVectors)("$name", ({ bytes: pieces, frame }) => {
     check(recorder, readPieces(bytes, [], recorder));
   });
 
-  it("is written", () => {
+  it.skipIf(receivedOnly)("is written", () => {
     const sink = newSink();
     writeFrame(sink, frame);
     expect(takeAll(sink).equals(bytes)).toBe(true);

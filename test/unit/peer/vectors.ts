@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Capacity } from "../../../proto/peer/index.ts";
+import type { Capacity, GroupMember, LostPage, Result, Source } from "../../../proto/peer/index.ts";
 
 /** Bytes as the vectors write them: hex, or `hex*count` for a repeated one. */
 export type Piece = string;
@@ -9,6 +9,23 @@ export interface Meta {
   slot: number;
   checksum: number;
   status: number;
+}
+
+export interface GroupFields {
+  groupId: number;
+  handle: number;
+  members: GroupMember[];
+}
+
+export interface ComposeFields extends GroupFields {
+  sources: Source[];
+}
+
+/** Where the type reserves a field it is null in what was received with another value than 0. */
+export interface LostFields extends Omit<LostPage, "newPageId" | "target"> {
+  newPageId: number | null;
+  target: number | null;
+  sources: Source[];
 }
 
 /** A HELLO with its bytes in hex. */
@@ -37,12 +54,19 @@ export interface FrameFields {
   pages?: Piece[];
   entries?: { seq: number; accepted: number; status: number }[];
   pageIds?: number[];
+  groups?: GroupFields[];
+  servers?: { index: number; identity: string }[];
+  composes?: ComposeFields[];
+  lost?: LostFields[];
+  results?: Result[];
 }
 
 export interface FrameVector {
   name: string;
   bytes: Piece[];
   frame: FrameFields;
+  /** True if its reserved bytes are not 0: it is to be understood, and never sent. */
+  receivedOnly?: boolean;
 }
 
 export interface BadFrame {

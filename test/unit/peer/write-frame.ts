@@ -1,26 +1,46 @@
 import {
   beginAck,
+  beginCompose,
   beginFrame,
   beginGetPage,
+  beginGroups,
   beginInvalidate,
   beginListing,
   beginPages,
   beginPutPage,
+  beginRecover,
+  beginResult,
+  beginServers,
+  COMPOSE_BYTES,
+  composeSourcesAt,
   encodeHello,
   type FrameSink,
   FrameType,
+  GROUP_BYTES,
+  type LostPage,
   META_BYTES,
   PAGE_BYTES,
   putAckEntry,
   putBare,
   putCapacityFrame,
   putError,
+  putGroup,
   putList,
+  putLostPage,
+  putMember,
   putMeta,
+  putResult,
+  putServer,
+  putSource,
   putWide,
+  RECOVER_BYTES,
+  RESULT_ENTRY_BYTES,
+  recoverSourcesAt,
+  SERVER_ENTRY_BYTES,
+  type Source,
   type WireError,
 } from "../../../proto/peer/index.ts";
-import { type FrameFields, type Meta, type Piece, unpack } from "./vectors.ts";
+import { type FrameFields, type GroupFields, type Meta, type Piece, unpack } from "./vectors.ts";
 
 /** Writes the frame that the fields tell of, with the codec's own writer. */
 export function writeFrame(sink: FrameSink, frame: FrameFields): void {
@@ -73,6 +93,41 @@ export function writeFrame(sink: FrameSink, frame: FrameFields): void {
       }
       return;
     }
+    case "SERVERS": {
+      const at = beginServers(sink, count);
+      for (const [i, server] of frame.servers!.entries()) {
+        const identity = Buffer.from(server.identity, "hex");
+        putServer(sink, at + i * SERVER_ENTRY_BYTES, server.index, identity);
+      }
+      return;
+    }
+    case "GROUPS":
+      putGroups(sink, beginGroups(sink, count), GROUP_BYTES, frame.groups!);
+      return;
+    case "COMPOSE": {
+      const at = beginCompose(sink, count, seq);
+      putGroups(sink, at, COMPOSE_BYTES, frame.composes!);
+      for (const [i, { sources }] of frame.composes!.entries()) {
+        putSources(sink, composeSourcesAt(at + i * COMPOSE_BYTES), sources);
+      }
+      return;
+    }
+    case "REBUILD":
+    case "RECOVER": {
+      const at = beginRecover(sink, FrameType[frame.type], count, seq);
+      for (const [i, page] of frame.lost!.entries()) {
+        const here = at + i * RECOVER_BYTES;
+        putLostPage(sink.view, here, page as LostPage, page.sources.length);
+        putSources(sink, recoverSourcesAt(here), page.sources);
+      }
+      return;
+    }
+    case "RESULT": {
+      const at = beginResult(sink, count, frame.capacity!);
+      for (const [i, result] of frame.results!.entries())
+        putResult(sink.view, at + i * RESULT_ENTRY_BYTES, result);
+      return;
+    }
     default:
       throw new Error(`the test knows no ${frame.type}`);
   }
@@ -81,6 +136,23 @@ export function writeFrame(sink: FrameSink, frame: FrameFields): void {
 function putRaw(sink: FrameSink, type: number, body: Uint8Array): void {
   const at = beginFrame(sink, type, 0, body.length, body.length);
   sink.bytes.set(body, at);
+}
+
+function putGroups(
+  sink: FrameSink,
+  at: number,
+  entryBytes: number,
+  groups: (GroupFields & { sources?: Source[] })[],
+): void {
+  for (const [i, { groupId, handle, members, sources }] of groups.entries()) {
+    const here = at + i * entryBytes;
+    putGroup(sink.view, here, groupId, members.length, sources?.length ?? 0, handle);
+    for (const [k, member] of members.entries()) putMember(sink.view, here, k, member);
+  }
+}
+
+function putSources(sink: FrameSink, at: number, sources: Source[]): void {
+  for (const [i, source] of sources.entries()) putSource(sink.view, at, i, source);
 }
 
 function putMetas(sink: FrameSink, at: number, metas: Meta[]): void {
