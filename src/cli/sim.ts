@@ -1,5 +1,5 @@
 import { ConfigError, quote } from "../base/config-error.ts";
-import type { SimOptions } from "../sim/sim-options.ts";
+import { REDUNDANCIES, type Redundancy, type SimOptions } from "../sim/sim-options.ts";
 import { runSeed, type SimResult } from "../sim/simulation.ts";
 import type { Command } from "./command.ts";
 import { parseWhole } from "./values.ts";
@@ -37,7 +37,13 @@ export const simCommand: Command = {
       .option("nodes", {
         type: "string",
         requiresArg: true,
-        describe: "CLIENTS,SERVERS: how many of each, 1 to 8 (default: drawn from the seed)",
+        describe:
+          "CLIENTS,SERVERS[,PARITY]: how many of each, 1 to 8, parity servers 0 to 4 (default: by the seed)",
+      })
+      .option("redundancy", {
+        type: "string",
+        requiresArg: true,
+        describe: `${REDUNDANCIES.join(" | ")} (default: by the seed)`,
       })
       .option("trace", { type: "boolean", describe: "print what happens, by simulated milliseconds" })
       .example("$0 sim --seeds 1000", "a thousand runs")
@@ -77,11 +83,17 @@ function failureText(seed: number, asked: Asked, { violation }: SimResult): stri
 /** @throws ConfigError */
 function readAsked(commandLine: Readonly<Record<string, unknown>>): Asked {
   const nodes = commandLine["nodes"] as string | undefined;
+  const redundancy = commandLine["redundancy"] as string | undefined;
   return {
     first: read("seed", commandLine, wholeSeed) ?? 1,
     count: read("seeds", commandLine, parseCount) ?? SEEDS_DEFAULT,
-    given: nodes === undefined ? {} : parseNodes(nodes),
-    again: nodes === undefined ? "" : ` --nodes ${nodes}`,
+    given: {
+      ...(nodes === undefined ? {} : parseNodes(nodes)),
+      ...(redundancy === undefined ? {} : { redundancy: parseRedundancy(redundancy) }),
+    },
+    again:
+      (nodes === undefined ? "" : ` --nodes ${nodes}`) +
+      (redundancy === undefined ? "" : ` --redundancy ${redundancy}`),
     trace: commandLine["trace"] === true,
   };
 }
@@ -101,12 +113,22 @@ function read(
 }
 
 function parseNodes(text: string): Partial<SimOptions> {
-  const parts = /^([1-8]),([1-8])$/.exec(text);
+  const parts = /^([1-8]),([1-8])(?:,([0-4]))?$/.exec(text);
   if (parts === null) {
     throw new ConfigError(
       "--nodes",
-      `${quote(text)} is not accepted; accepted: CLIENTS,SERVERS, 1 to 8 each`,
+      `${quote(text)} is not accepted; accepted: CLIENTS,SERVERS[,PARITY], 1 to 8 each, parity servers 0 to 4`,
     );
   }
-  return { clients: Number(parts[1]), servers: Number(parts[2]) };
+  const counts = { clients: Number(parts[1]), servers: Number(parts[2]) };
+  return parts[3] === undefined ? counts : { ...counts, parityServers: Number(parts[3]) };
+}
+
+function parseRedundancy(text: string): Redundancy {
+  const redundancy = REDUNDANCIES.find((each) => each === text);
+  if (redundancy !== undefined) return redundancy;
+  throw new ConfigError(
+    "--redundancy",
+    `${quote(text)} is not accepted; accepted: ${REDUNDANCIES.join(", ")}`,
+  );
 }

@@ -1,7 +1,10 @@
 import { PAGE_BYTES } from "../base/page.ts";
 import { Place } from "../slots/slot-map.ts";
+import { checkGroups, checkGroupsQuiet } from "./group-checkers.ts";
+import { isAccumulated, visitGroups } from "./group-view.ts";
 import type { SimClient } from "./sim-client.ts";
-import type { SimServer } from "./sim-server.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { SimNodes } from "./sim-nodes.ts";
 import type { SimUser } from "./sim-user.ts";
 import { Violation } from "./violation.ts";
 
@@ -11,7 +14,7 @@ const page = new Uint8Array(PAGE_BYTES);
  * A write to the slot was answered just now: what the client's map means must be there, with bytes that a read could
  * return. The servers' stores are looked at directly. A server that died since answers for itself when it is read.
  */
-export function checkHeld(user: SimUser, slot: number, servers: readonly SimServer[]): void {
+export function checkHeld(user: SimUser, slot: number, nodes: SimNodes): void {
   const { core, process, identity, host } = user.client;
   const place = core.slots.place(slot);
   const fail = (what: string): never => {
@@ -26,7 +29,7 @@ export function checkHeld(user: SimUser, slot: number, servers: readonly SimServ
     return;
   }
   const holder = core.table.at(place - Place.FIRST_HOLDER);
-  const server = servers.find((each) => each.identity === holder.identity);
+  const server = nodes.byIdentity(holder.identity);
   if (server === undefined) return;
   const pageId = core.slots.pageId(slot);
   const frame = server.core.frameOf(identity, pageId);
@@ -45,7 +48,7 @@ function fillPage(low: number, high: number): void {
 }
 
 /** Books of a server, at any time. */
-export function checkServer(server: SimServer): void {
+export function checkServer(server: SimNode): void {
   const { frames } = server.core.snapshot();
   if (frames.used > frames.limit || frames.used + frames.free !== frames.limit) {
     throw new Violation(
@@ -57,7 +60,7 @@ export function checkServer(server: SimServer): void {
 }
 
 /** True if no connection has anything to send. */
-export function nothingQueued(clients: readonly SimClient[], servers: readonly SimServer[]): boolean {
+export function nothingQueued(clients: readonly SimClient[], servers: readonly SimNode[]): boolean {
   return (
     servers.every((server) => server.pool.taken === 0) &&
     clients.every((client) => client.peerPool.taken === 0 && client.nbdPool.taken === 0)
@@ -65,19 +68,20 @@ export function nothingQueued(clients: readonly SimClient[], servers: readonly S
 }
 
 /** When all is answered and quiet, nothing is left over. */
-export function checkQuiet(clients: readonly SimClient[], servers: readonly SimServer[]): void {
-  for (const server of servers) {
-    checkServer(server);
-    checkPages(server, clients);
-    expectNone(server.process.nowMs, server.address, {
-      "blocks of answers in use": server.pool.taken,
-      "blocks of bytes carried over in use": server.carryPool.taken,
+export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void {
+  const meant = new Map(clients.map((client) => [client.identity, pagesMeant(client)]));
+  for (const node of nodes.living) {
+    checkServer(node);
+    checkPages(node, clients, meant);
+    expectNone(node.process.nowMs, node.address, {
+      "blocks of answers in use": node.pool.taken,
+      "blocks of bytes carried over in use": node.carryPool.taken,
     });
   }
   for (const client of clients) {
     const { core, front, process } = client;
     expectNone(process.nowMs, client.host, {
-      "frames in use": core.frames.used,
+      "frames in use": core.frames.used - accumulators(client),
       "requests in flight": front.requestsInFlight,
       "pages waiting for a server": core.starved ? 1 : 0,
       "blocks of answers in use": client.nbdPool.taken,
@@ -85,7 +89,9 @@ export function checkQuiet(clients: readonly SimClient[], servers: readonly SimS
       "blocks of bytes carried over in use": client.carryPool.taken,
       "pages sent and not acknowledged": core.table.holders.reduce((sum, each) => sum + each.unackedPages, 0),
     });
-    checkMap(client, servers);
+    checkMap(client, nodes);
+    checkGroups(client, nodes, () => true);
+    checkGroupsQuiet(client, nodes);
   }
 }
 
@@ -95,25 +101,43 @@ function expectNone(atMs: number, who: string, figures: Record<string, number>):
   }
 }
 
-/** Every page that a server holds is meant by its client's map. */
-function checkPages(server: SimServer, clients: readonly SimClient[]): void {
-  server.core.visitPages((identity, pageId, slot) => {
+/** What a client needs of servers, as `server/page id`: pages of its map, members and parity pages of its groups. */
+function pagesMeant(client: SimClient): Set<string> {
+  const { slots, table } = client.core;
+  const meant = new Set<string>();
+  for (let slot = 0; slot < slots.slots; slot += 1) {
+    const place = slots.place(slot);
+    if (place < Place.FIRST_HOLDER) continue;
+    meant.add(`${table.at(place - Place.FIRST_HOLDER).identity}/${slots.pageId(slot)}`);
+  }
+  visitGroups(client, (group) => {
+    if (group.holder !== undefined) meant.add(`${group.holder}/${group.id}`);
+    for (const { holder, pageId } of group.members) meant.add(`${holder}/${pageId}`);
+  });
+  return meant;
+}
+
+/** Nothing is held that its client does not need. */
+function checkPages(node: SimNode, clients: readonly SimClient[], meant: Map<string, Set<string>>): void {
+  node.core.visitPages((identity, pageId, slot) => {
+    if (meant.get(identity)?.has(`${node.identity}/${pageId}`) === true) return;
     const client = clients.find((each) => each.identity === identity);
-    const slots = client?.core.slots;
-    const place = slots?.place(slot) ?? Place.UNMAPPED;
-    const meant =
-      place >= Place.FIRST_HOLDER &&
-      slots!.pageId(slot) === pageId &&
-      client!.core.table.at(place - Place.FIRST_HOLDER).identity === server.identity;
-    if (!meant) {
-      const whose = `page ${pageId} of slot ${slot} of ${client?.host ?? identity}`;
-      throw new Violation(server.process.nowMs, `"${server.address}" holds ${whose}, which nobody means`);
-    }
+    const whose = `page ${pageId} of slot ${slot} of ${client?.host ?? identity}`;
+    throw new Violation(node.process.nowMs, `"${node.address}" holds ${whose}, which nobody means`);
   });
 }
 
+/** The frames that XORs of open groups are in. */
+function accumulators(client: SimClient): number {
+  let count = 0;
+  visitGroups(client, (group) => {
+    if (isAccumulated(group)) count += 1;
+  });
+  return count;
+}
+
 /** Every page that a map means is held by its server, if that still lives; and the map's counts are right. */
-function checkMap(client: SimClient, servers: readonly SimServer[]): void {
+function checkMap(client: SimClient, nodes: SimNodes): void {
   const { slots, table } = client.core;
   const live = new Map<number, number>();
   const counted = { sameFilled: 0, onServers: 0, lost: 0 };
@@ -125,7 +149,7 @@ function checkMap(client: SimClient, servers: readonly SimServer[]): void {
     counted.onServers += 1;
     const holder = table.at(place - Place.FIRST_HOLDER);
     live.set(holder.index, (live.get(holder.index) ?? 0) + 1);
-    const server = servers.find((each) => each.identity === holder.identity);
+    const server = nodes.byIdentity(holder.identity);
     const pageId = slots.pageId(slot);
     if (server !== undefined && server.core.frameOf(client.identity, pageId) < 0) {
       const what = `"${server.address}" does not hold page ${pageId} of slot ${slot} of ${client.host}`;

@@ -2,19 +2,21 @@ import type { Prng } from "../base/prng.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Network } from "./network.ts";
 import type { SimClient } from "./sim-client.ts";
+import type { SimNode } from "./sim-node.ts";
 import { FAULTS, pickWeighted, type SimOptions } from "./sim-options.ts";
-import type { SimServer } from "./sim-server.ts";
 import type { Trace } from "./trace.ts";
 
 /** The cluster as its tormentor sees it. */
 export interface Victims {
   readonly clients: readonly SimClient[];
-  /** Those that run. */
-  servers(): SimServer[];
-  /** The server dies with its pages. */
-  kill(server: SimServer, silently: boolean): void;
+  /** Memory and parity servers that run. */
+  nodes(): SimNode[];
+  /** True if a server may lose its pages now. */
+  mayKill(): boolean;
+  /** The servers die with their pages, at the same time. */
+  kill(nodes: readonly SimNode[], way: "crash" | "lose power" | "shut down"): void;
   /** Another server starts in its place. */
-  replace(server: SimServer): void;
+  replace(node: SimNode): void;
 }
 
 /** Breaks things until the time of healing; what is broken is whole again by then. */
@@ -25,7 +27,7 @@ export class Faults {
   readonly #network: Network;
   readonly #victims: Victims;
   readonly #trace: Trace;
-  readonly #dead: SimServer[] = [];
+  readonly #dead: SimNode[] = [];
   counts = 0;
 
   constructor(
@@ -57,7 +59,7 @@ export class Faults {
 
   /** Everything is whole again: who died for good is replaced now. */
   heal(): void {
-    for (const server of this.#dead) this.#victims.replace(server);
+    for (const node of this.#dead) this.#victims.replace(node);
     this.#dead.length = 0;
   }
 
@@ -74,32 +76,33 @@ export class Faults {
 
   #strike(): void {
     const fault = pickWeighted(this.#prng, FAULTS, this.#options.faults);
-    const server = this.#pick(this.#victims.servers());
+    const node = this.#pick(this.#victims.nodes());
     const client = this.#pick(this.#victims.clients)!;
     const untilMs = this.#until();
     this.counts += 1;
-    this.#trace.event(`fault: ${fault} ${server?.address ?? ""} ${client.host} until ${Math.round(untilMs)}`);
+    this.#trace.event(`fault: ${fault} ${node?.address ?? ""} ${client.host} until ${Math.round(untilMs)}`);
+    if (fault === "clog") return this.#clog(untilMs);
+    if (fault === "hang client") {
+      client.process.hungUntilMs = Math.min(untilMs, this.#queue.nowMs + 5_000);
+      return;
+    }
+    if (node === undefined) return;
     switch (fault) {
-      case "clog":
-        return this.#clog(untilMs);
       case "reset":
       case "cut":
-        return this.#break(server, fault === "cut");
+        return this.#break(node, fault === "cut");
       case "refuse":
-        if (server !== undefined) this.#network.path(client.host, server.address).refusesUntilMs = untilMs;
+        this.#network.path(this.#whoConnectsTo(node, client), node.address).refusesUntilMs = untilMs;
         return;
       case "hang server":
-        if (server !== undefined) server.process.hungUntilMs = untilMs;
-        return;
-      case "hang client":
-        client.process.hungUntilMs = Math.min(untilMs, this.#queue.nowMs + 5_000);
+        node.process.hungUntilMs = untilMs;
         return;
       case "slow server":
-        return this.#slow(server, untilMs);
+        return this.#slow(node, untilMs);
       case "crash":
       case "lose power":
       case "shut down":
-        return this.#kill(server, fault === "lose power", fault === "shut down" ? undefined : untilMs);
+        return this.#kill(node, fault, untilMs);
     }
   }
 
@@ -110,9 +113,16 @@ export class Faults {
     if (sides !== 0) path?.clog(1, untilMs);
   }
 
+  /** Host name of the client, or of a parity server, which has connections to memory servers of its own. */
+  #whoConnectsTo(node: SimNode, client: SimClient): string {
+    const parity = this.#victims.nodes().filter((each) => each.role === "parity");
+    if (node.role === "parity" || parity.length === 0 || this.#prng.chance(0.5)) return client.host;
+    return this.#pick(parity)!.address;
+  }
+
   /** Breaks a connection: both sides are told, or only one. What was sent by then may still arrive at the other. */
-  #break(server: SimServer | undefined, oneSided: boolean): void {
-    const end = this.#pick(server?.ends ?? []);
+  #break(node: SimNode, oneSided: boolean): void {
+    const end = this.#pick(node.ends);
     if (end === undefined) return;
     const prng = this.#prng;
     const [first, second] = prng.chance(0.5) ? [end, end.other] : [end.other, end];
@@ -120,19 +130,26 @@ export class Faults {
     if (!oneSided) second.process.after(prng.below(prng.chance(0.5) ? 5 : 1000), () => second.break());
   }
 
-  #slow(server: SimServer | undefined, untilMs: number): void {
-    if (server === undefined) return;
-    const { process, options } = server;
+  #slow({ process, options }: SimNode, untilMs: number): void {
     process.turnMs = 1 + this.#prng.below(300);
     this.#queue.at(untilMs, () => {
       process.turnMs = options.turnMs;
     });
   }
 
-  #kill(server: SimServer | undefined, silently: boolean, backAtMs: number | undefined): void {
-    if (server === undefined) return;
-    this.#victims.kill(server, silently);
-    if (backAtMs === undefined) this.#dead.push(server);
-    else this.#queue.at(backAtMs, () => this.#victims.replace(server));
+  #kill(node: SimNode, way: "crash" | "lose power" | "shut down", backAtMs: number): void {
+    if (!this.#victims.mayKill()) return;
+    const nodes = [node];
+    if (this.#options.losses === "two") {
+      const second = this.#pick(this.#victims.nodes().filter((each) => each !== node));
+      if (second !== undefined) nodes.push(second);
+    }
+    this.#victims.kill(nodes, way);
+    if (way === "shut down") this.#dead.push(...nodes);
+    else {
+      this.#queue.at(backAtMs, () => {
+        for (const each of nodes) this.#victims.replace(each);
+      });
+    }
   }
 }

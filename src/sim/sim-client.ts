@@ -14,7 +14,7 @@ import type { Listener, Network } from "./network.ts";
 import { Process } from "./process.ts";
 import { SimDialer } from "./sim-dialer.ts";
 import { SimFlusher } from "./sim-flusher.ts";
-import { drawBytes } from "./sim-options.ts";
+import { drawBytes, type Redundancy } from "./sim-options.ts";
 import { type SimRegion, SimSocket, type SocketHandler } from "./sim-socket.ts";
 import type { End } from "./wire.ts";
 
@@ -25,6 +25,9 @@ export interface SimClientOptions {
   /** Host name, and address of its NBD server. */
   host: string;
   servers: readonly string[];
+  parity: readonly string[];
+  redundancy: Redundancy;
+  groupSize: number;
   slots: number;
   turnMs: number;
   readBytes: number;

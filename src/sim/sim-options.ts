@@ -5,9 +5,20 @@ export interface SimOptions {
   seed: number;
   clients: number;
   servers: number;
+  parityServers: number;
+  redundancy: Redundancy;
+  /** Most data pages in a parity group. */
+  groupSize: number;
+  /**
+   * With redundancy: how many servers lose their pages between two moments at which all is protected. "one" costs no
+   * page; "two" at the same time, or "any", cost those of which too much was lost.
+   */
+  losses: Losses;
   slots: number;
   /** Share of all slots that the servers together have frames for. */
   capacityShare: number;
+  /** Share of what small groups of all slots would need that the parity servers together have frames for. */
+  parityShare: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -40,6 +51,12 @@ export interface SimOptions {
   zeroSlotsAtATime: number;
   keyed: boolean;
 }
+
+export const REDUNDANCIES = ["none", "mirror", "parity"] as const;
+export type Redundancy = (typeof REDUNDANCIES)[number];
+
+const LOSSES = ["one", "two", "any"] as const;
+export type Losses = (typeof LOSSES)[number];
 
 export const FAULTS = [
   "clog",
@@ -96,6 +113,25 @@ function drawWeights<T extends string>(prng: Prng, names: readonly T[], absent: 
   return weights;
 }
 
+/** What redundancy adds to a run; drawn last, so that runs without it stay as they are. */
+function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOptions> {
+  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 3, mirror: 2, parity: 5 });
+  const asked = given.parityServers === undefined ? undefined : given.parityServers > 0 ? "parity" : "none";
+  const redundancy = given.redundancy ?? asked ?? drawn;
+  const groupSize = oneOf(prng, [2, 3, 4, 4, 8]);
+  const losses = pickWeighted(prng, LOSSES, { one: 6, two: 2, any: 2 });
+  const options = { redundancy, groupSize, losses, parityServers: 0, parityShare: 0 };
+  if (redundancy === "none") return options;
+  return {
+    ...options,
+    servers: between(prng, 2, 6),
+    slots: oneOf(prng, [24, 64, 64, 200]),
+    capacityShare: oneOf(prng, [1.5, 3, 6]),
+    parityServers: redundancy === "parity" ? between(prng, 1, 2) : 0,
+    parityShare: oneOf(prng, [0.3, 1, 1, 3]),
+  };
+}
+
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
 const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.below(values.length)]!;
 
@@ -140,10 +176,12 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
     zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
+    ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0, parityShare: 0 },
   };
-  const options = { ...drawn, ...given };
+  const blocksMore = prng.below(16);
+  const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
-  options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + prng.below(16);
+  options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + blocksMore;
   return options;
 }

@@ -5,11 +5,17 @@ import { clientLimits } from "../client/client-limits.ts";
 import { checkHeld, checkQuiet, checkServer, nothingQueued } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Faults, type Victims } from "./faults.ts";
+import { checkGroups } from "./group-checkers.ts";
+import { unprotectedPages } from "./group-view.ts";
+import { Losses } from "./losses.ts";
 import { Network } from "./network.ts";
 import { SimClient } from "./sim-client.ts";
+import type { SimNode } from "./sim-node.ts";
+import { SimNodes } from "./sim-nodes.ts";
 import { drawOptions, type SimOptions } from "./sim-options.ts";
+import { SimParity } from "./sim-parity.ts";
 import { simProver } from "./sim-prover.ts";
-import { SimServer } from "./sim-server.ts";
+import { SimServer, type SimServerOptions } from "./sim-server.ts";
 import { SimUser } from "./sim-user.ts";
 import { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
@@ -22,12 +28,20 @@ const READ_MS = 60_000;
 const QUIET_MS = 100_000;
 /** Some moment within this time finds nobody sending anything. */
 const PAUSE_MS = 3_000;
+/** Every page is protected again so long after everything was whole. */
+const PROTECTED_MS = 60_000;
+/** A server that leaves is known to have left after so long. */
+const GOSSIP_MS = 3_000;
+const LOOK_MS = 50;
 const BLOCK_BYTES = 16_384;
+const SPARES = ["spare", "spare1"];
+const SPARE_PARITY = "spareparity";
 
 /** Defects planted by tests, to see that the checkers find them. */
 export interface Hooks {
   client?(client: SimClient): void;
   server?(server: SimServer): void;
+  parity?(server: SimParity): void;
 }
 
 export interface SimResult {
@@ -53,8 +67,9 @@ export class Simulation implements Victims {
   readonly #prng: Prng;
   readonly #network: Network;
   readonly #prover: Prover | undefined;
-  readonly #servers = new Map<string, SimServer>();
+  readonly #nodes = new SimNodes();
   readonly #users: SimUser[] = [];
+  readonly #losses: Losses;
   readonly #faults: Faults;
   readonly #hooks: Hooks;
   #lives = 0;
@@ -66,12 +81,20 @@ export class Simulation implements Victims {
     this.#prng = new Prng(options.seed + 1_000_003);
     this.#network = new Network(this.#queue, this.#prng.next(), options);
     this.#prover = options.keyed ? simProver : undefined;
-    const addresses = Array.from({ length: options.servers }, (_, i) => `server${i}`);
-    for (const address of addresses) this.#startServer(address, this.#capacity());
-    for (let i = 0; i < options.clients; i += 1) this.#startClient(`client${i}`, [...addresses, "spare"]);
+    const servers = Array.from({ length: options.servers }, (_, i) => `server${i}`);
+    const parity = Array.from({ length: options.parityServers }, (_, i) => `parity${i}`);
+    for (const address of servers) this.#startServer(address, this.#capacity());
+    for (const address of parity) this.#startParity(address, this.#parityCapacity());
+    const addresses = {
+      servers: [...servers, ...SPARES],
+      parity: parity.length > 0 ? [...parity, SPARE_PARITY] : [],
+    };
+    for (let i = 0; i < options.clients; i += 1) this.#startClient(`client${i}`, addresses);
+    this.#losses = new Losses(options, this.#nodes, this.#users);
     const prng = new Prng(this.#prng.next());
     this.#faults = new Faults(this.#queue, prng, options, this.#network, this, this.#trace);
     this.#queue.after(this.#prng.below(1000), () => this.#checkBooks());
+    if (options.redundancy !== "none") this.#lookForLosses();
   }
 
   #capacity(): number {
@@ -80,13 +103,23 @@ export class Simulation implements Victims {
     return Math.max(1, Math.floor(fair * (0.3 + this.#prng.below(140) / 100)));
   }
 
-  #startServer(address: string, capacityFrames: number): void {
+  #parityCapacity(): number {
+    const { slots, clients, parityServers, parityShare } = this.options;
+    const fair = (slots * clients * parityShare) / parityServers;
+    return Math.max(1, Math.floor(fair * (0.3 + this.#prng.below(140) / 100)));
+  }
+
+  /** What servers of both kinds are given. */
+  #serverOptions(address: string, capacityFrames: number): SimServerOptions {
     const { options } = this;
-    const server = new SimServer({
+    const life = this.#lives;
+    this.#lives += 1;
+    this.#trace.event(`${address} starts with ${capacityFrames} frames`);
+    return {
       queue: this.#queue,
       prng: new Prng(this.#prng.next()),
       address,
-      life: this.#lives,
+      life,
       capacityFrames,
       turnMs: 0.2,
       readBytes: options.readBytes,
@@ -94,22 +127,39 @@ export class Simulation implements Victims {
       listScanFrames: options.listScanFrames,
       blocks: { soft: Math.ceil(options.serverBlocks / 2), max: options.serverBlocks },
       prover: this.#prover,
-    });
-    this.#lives += 1;
-    this.#servers.set(address, server);
-    this.#network.set(address, server);
-    this.#hooks.server?.(server);
-    this.#trace.event(`${address} starts with ${capacityFrames} frames`);
+    };
   }
 
-  #startClient(host: string, servers: string[]): void {
+  #startServer(address: string, capacityFrames: number): void {
+    const server = new SimServer(this.#serverOptions(address, capacityFrames));
+    this.#nodes.add(server);
+    this.#network.set(address, server);
+    this.#hooks.server?.(server);
+  }
+
+  #startParity(address: string, capacityFrames: number): void {
+    const network = this.#network;
+    const parity = new SimParity({
+      ...this.#serverOptions(address, capacityFrames),
+      network,
+      nodes: this.#nodes,
+    });
+    this.#nodes.add(parity);
+    network.set(address, parity);
+    this.#hooks.parity?.(parity);
+  }
+
+  #startClient(host: string, addresses: { servers: string[]; parity: string[] }): void {
     const { options } = this;
     const client = new SimClient({
       queue: this.#queue,
       prng: new Prng(this.#prng.next()),
       network: this.#network,
       host,
-      servers,
+      servers: addresses.servers,
+      parity: addresses.parity,
+      redundancy: options.redundancy,
+      groupSize: options.groupSize,
       slots: options.slots,
       turnMs: 0.2,
       readBytes: options.readBytes,
@@ -135,7 +185,7 @@ export class Simulation implements Victims {
     this.#network.set(host, client);
     this.#hooks.client?.(client);
     const prng = new Prng(this.#prng.next());
-    const onHeld = (user: SimUser, slot: number): void => checkHeld(user, slot, this.servers());
+    const onHeld = (user: SimUser, slot: number): void => checkHeld(user, slot, this.#nodes);
     this.#users.push(
       new SimUser({
         queue: this.#queue,
@@ -150,29 +200,52 @@ export class Simulation implements Victims {
   }
 
   #checkBooks(): void {
-    for (const server of this.servers()) checkServer(server);
+    for (const node of this.nodes()) checkServer(node);
+    const close = Math.max(1, this.options.slots / 64);
+    for (const client of this.clients) {
+      checkGroups(client, this.#nodes, () => this.#prng.chance(1 / close));
+    }
     this.#queue.after(500 + this.#prng.below(4000), () => this.#checkBooks());
+  }
+
+  /** Moments at which all is protected may be short. */
+  #lookForLosses(): void {
+    this.#losses.look();
+    this.#queue.after(LOOK_MS, () => this.#lookForLosses());
   }
 
   // Victims
 
-  servers(): SimServer[] {
-    return [...this.#servers.values()];
+  nodes(): SimNode[] {
+    return this.#nodes.living;
   }
 
-  kill(server: SimServer, silently: boolean): void {
-    server.core.visitPages((identity, _pageId, slot, frame) => {
-      const copy = new Uint8Array(PAGE_BYTES);
-      server.core.readFrame(frame, copy, 0);
-      this.#users.find(({ client }) => client.identity === identity)?.model.lose(slot, copy);
-    });
-    this.#servers.delete(server.address);
-    this.#network.set(server.address, silently ? "gone" : "down");
-    server.crash(silently);
+  mayKill(): boolean {
+    return this.#losses.allowed;
   }
 
-  replace(server: SimServer): void {
-    this.#startServer(server.address, this.#capacity());
+  kill(nodes: readonly SimNode[], way: "crash" | "lose power" | "shut down"): void {
+    for (const node of nodes) {
+      this.#trace.event(`${node.address} dies`);
+      this.#nodes.bury(node);
+      this.#network.set(node.address, way === "lose power" ? "gone" : "down");
+      node.crash(way === "lose power");
+    }
+    this.#losses.died(nodes, this.#queue.nowMs);
+    if (way === "shut down") for (const node of nodes) this.#tellThatItLeft(node);
+  }
+
+  /** What membership would tell of a server that left in order. */
+  #tellThatItLeft(node: SimNode): void {
+    if (this.options.redundancy === "none") return;
+    for (const { core, process } of this.clients) {
+      process.after(this.#prng.below(GOSSIP_MS), () => core.serverLost(node.identity, "it left"));
+    }
+  }
+
+  replace(node: SimNode): void {
+    if (node.role === "server") this.#startServer(node.address, this.#capacity());
+    else this.#startParity(node.address, this.#parityCapacity());
   }
 
   // Phases
@@ -204,28 +277,49 @@ export class Simulation implements Victims {
   }
 
   #phases(): void {
-    const { chaosMs } = this.options;
+    const { chaosMs, slots } = this.options;
     this.#runUntil(chaosMs, () => false);
     this.#trace.event("heal");
     this.#faults.heal();
-    // Room for everything, else writes wait for good.
-    this.#startServer("spare", this.options.slots * this.options.clients * 2 + 1000);
+    this.#startSpares();
     for (const user of this.#users) {
       user.troubled = false;
       user.stopWorking();
     }
     this.#settle("requests", ANSWERED_MS);
+    this.#protect();
     for (const user of this.#users) user.readAll();
-    this.#runUntil(this.#queue.nowMs + 10 + this.options.slots, () => false);
+    this.#runUntil(this.#queue.nowMs + 10 + slots, () => false);
     this.#settle("final reads", READ_MS);
     this.#trace.event("quiet");
     this.#runUntil(this.#queue.nowMs + QUIET_MS, () => false);
     // Between two signs of life.
-    this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.servers()));
-    checkQuiet(this.clients, this.servers());
+    this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.nodes()));
+    this.#protect();
+    checkQuiet(this.clients, this.#nodes);
     for (const user of this.#users) {
-      for (let slot = 0; slot < this.options.slots; slot += 1) checkHeld(user, slot, this.servers());
+      for (let slot = 0; slot < slots; slot += 1) checkHeld(user, slot, this.#nodes);
     }
+  }
+
+  /** Room for everything, else writes wait for good, or pages stay unprotected. */
+  #startSpares(): void {
+    const { slots, clients, redundancy, parityServers } = this.options;
+    const frames = slots * clients * 2 + 1000;
+    for (const spare of redundancy === "none" ? SPARES.slice(0, 1) : SPARES) this.#startServer(spare, frames);
+    if (parityServers > 0) this.#startParity(SPARE_PARITY, frames);
+  }
+
+  /** Every page is covered in time. */
+  #protect(): void {
+    const open = (): number => this.clients.reduce((sum, client) => sum + unprotectedPages(client), 0);
+    if (this.options.redundancy === "none") return;
+    this.#runUntil(this.#queue.nowMs + PROTECTED_MS, () => open() === 0);
+    if (open() === 0) return;
+    throw new Violation(
+      this.#queue.nowMs,
+      `${open()} pages unprotected ${PROTECTED_MS} ms after everything was whole`,
+    );
   }
 
   #runUntil(untilMs: number, done: () => boolean): void {

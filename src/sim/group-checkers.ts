@@ -1,0 +1,71 @@
+import { PAGE_BYTES } from "../base/page.ts";
+import { type GroupView, visitGroups } from "./group-view.ts";
+import type { SimClient } from "./sim-client.ts";
+import type { SimNodes } from "./sim-nodes.ts";
+import { Violation } from "./violation.ts";
+
+const xored = new Uint32Array(PAGE_BYTES / 4);
+const part = new Uint8Array(PAGE_BYTES);
+const words = new Uint32Array(part.buffer);
+
+/** Groups of a client, at any time; `share` of them are looked at closely. */
+export function checkGroups(client: SimClient, nodes: SimNodes, chosen: () => boolean): void {
+  visitGroups(client, (group) => {
+    checkDistinct(client, group);
+    if (group.state === "protected" && chosen()) checkParity(client, group, nodes);
+  });
+}
+
+const fail = (client: SimClient, group: GroupView, what: string): never => {
+  throw new Violation(client.process.nowMs, `${client.host}: group ${group.id} (${group.state}) ${what}`);
+};
+
+/** No server has two parts of a group. */
+function checkDistinct(client: SimClient, group: GroupView): void {
+  const seen = new Set<string>(group.holder === undefined ? [] : [group.holder]);
+  for (const { holder, pageId } of group.members) {
+    if (seen.has(holder))
+      fail(client, group, `has its page ${pageId} on a server that has another part of it`);
+    seen.add(holder);
+  }
+}
+
+/** The XOR of the members' pages is the parity page; looked at where all of them are on servers that live. */
+function checkParity(client: SimClient, group: GroupView, nodes: SimNodes): void {
+  if (!nodes.lives(group.holder) || !group.members.every(({ holder }) => nodes.lives(holder))) return;
+  xored.fill(0);
+  addPart(client, group, nodes, group.holder!, group.id, "parity page");
+  for (const { holder, pageId } of group.members) addPart(client, group, nodes, holder, pageId, "page");
+  if (xored.some((word) => word !== 0)) {
+    const pages = group.members.map(({ pageId }) => pageId).join(", ");
+    fail(client, group, `is not the XOR of its pages ${pages}`);
+  }
+}
+
+function addPart(
+  client: SimClient,
+  group: GroupView,
+  nodes: SimNodes,
+  holder: string,
+  pageId: number,
+  what: string,
+): void {
+  const node = nodes.byIdentity(holder)!;
+  const frame = node.core.frameOf(client.identity, pageId);
+  if (frame < 0) fail(client, group, `misses its ${what} ${pageId}: "${node.address}" does not hold it`);
+  node.core.readFrame(frame, part, 0);
+  for (let i = 0; i < words.length; i += 1) xored[i]! ^= words[i]!;
+}
+
+/** When all is quiet: every group is whole, and no group is left that means nothing. */
+export function checkGroupsQuiet(client: SimClient, nodes: SimNodes): void {
+  visitGroups(client, (group) => {
+    if (group.state === "closing" || group.state === "unprotected") fail(client, group, "when all is quiet");
+    if (!group.members.some((member) => member.live)) fail(client, group, "has no live page");
+    if (group.state === "protected" && !nodes.lives(group.holder))
+      fail(client, group, "is on a server that is gone");
+    for (const { holder, pageId } of group.members) {
+      if (!nodes.lives(holder)) fail(client, group, `has page ${pageId} on a server that is gone`);
+    }
+  });
+}

@@ -1,0 +1,134 @@
+import { PAGE_BYTES } from "../base/page.ts";
+import { Place } from "../slots/slot-map.ts";
+import { type GroupView, isAccumulated, unprotectedPages, visitGroups } from "./group-view.ts";
+import type { SimClient } from "./sim-client.ts";
+import type { SimNode } from "./sim-node.ts";
+import type { SimNodes } from "./sim-nodes.ts";
+import type { SimOptions } from "./sim-options.ts";
+import type { SimUser } from "./sim-user.ts";
+import { Violation } from "./violation.ts";
+
+/**
+ * Which pages may be lost, by looking at what servers really hold: when servers die, a page that was on one of them
+ * may be lost if its group misses another part. If one server died alone, when all was protected since the last
+ * death, then only pages may that their client has said to be unprotected.
+ */
+export class Losses {
+  readonly #options: SimOptions;
+  readonly #nodes: SimNodes;
+  readonly #users: readonly SimUser[];
+  /** Pages that may be lost already, by client. */
+  readonly #lost = new Map<SimClient, Set<number>>();
+  #clear = true;
+
+  constructor(options: SimOptions, nodes: SimNodes, users: readonly SimUser[]) {
+    this.#options = options;
+    this.#nodes = nodes;
+    this.#users = users;
+  }
+
+  /** True if a server may die now. */
+  get allowed(): boolean {
+    if (this.#options.redundancy === "none" || this.#options.losses === "any") return true;
+    return this.look();
+  }
+
+  /** True if there was a moment since the last death at which every client had all its pages protected again. */
+  look(): boolean {
+    this.#clear ||= this.#users.every(
+      ({ client }) => unprotectedPages(client) === 0 && this.#isWhole(client),
+    );
+    return this.#clear;
+  }
+
+  /** Nothing that the client still needs lies on a dead server, whether or not the client knows. */
+  #isWhole(client: SimClient): boolean {
+    let whole = true;
+    const lost = this.#lostOf(client);
+    visitGroups(client, (group) => {
+      if (!group.members.some((each) => each.live && !lost.has(each.pageId))) return;
+      whole &&= this.#missingParts(client, group, undefined) === 0;
+    });
+    return whole && this.#deadSlots(client).every((slot) => lost.has(client.core.slots.pageId(slot)));
+  }
+
+  /** Servers have just died at the same time (they are buried). */
+  died(nodes: readonly SimNode[], nowMs: number): void {
+    const strict = this.#options.redundancy !== "none" && nodes.length === 1 && this.look();
+    this.#clear = false;
+    for (const user of this.#users) {
+      if (this.#options.redundancy === "none") loseAll(user, nodes);
+      else this.#loseUncovered(user, strict, nowMs);
+    }
+  }
+
+  #loseUncovered(user: SimUser, strict: boolean, nowMs: number): void {
+    const { client, model } = user;
+    const { slots, table } = client.core;
+    const lost = this.#lostOf(client);
+    const groups = new Map<number, GroupView>();
+    visitGroups(client, (group) => {
+      for (const { pageId } of group.members) groups.set(pageId, group);
+    });
+    const uncovered = this.#deadSlots(client).filter((slot) => {
+      const pageId = slots.pageId(slot);
+      const group = groups.get(pageId);
+      return !lost.has(pageId) && (group === undefined || this.#missingParts(client, group, pageId) > 0);
+    });
+    if (strict && uncovered.length > unprotectedPages(client)) {
+      const what = `${unprotectedPages(client)} pages are said to be unprotected, but ${uncovered.length}`;
+      throw new Violation(nowMs, `${client.host}: ${what} are lost with one server: slots ${uncovered}`);
+    }
+    for (const slot of uncovered) {
+      const pageId = slots.pageId(slot);
+      const { identity } = table.at(slots.place(slot) - Place.FIRST_HOLDER);
+      lost.add(pageId);
+      const page = this.#nodes.pageOf(identity, client.identity, pageId);
+      if (page !== undefined) model.lose(slot, page);
+    }
+  }
+
+  /** Parts of the group, `except` this page, that no living server has and the client has not either. */
+  #missingParts(client: SimClient, group: GroupView, except: number | undefined): number {
+    const has = (holder: string | undefined, pageId: number): boolean =>
+      this.#nodes.holds(holder, client.identity, pageId);
+    let missing = isAccumulated(group) || has(group.holder, group.id) ? 0 : 1;
+    for (const { pageId, holder } of group.members) {
+      if (pageId !== except && !has(holder, pageId)) missing += 1;
+    }
+    return missing;
+  }
+
+  /** Slots whose page is on a dead server. */
+  #deadSlots(client: SimClient): number[] {
+    const { slots, table } = client.core;
+    const found: number[] = [];
+    for (let slot = 0; slot < slots.slots; slot += 1) {
+      const place = slots.place(slot);
+      if (place < Place.FIRST_HOLDER) continue;
+      if (!this.#nodes.lives(table.at(place - Place.FIRST_HOLDER).identity)) found.push(slot);
+    }
+    return found;
+  }
+
+  #lostOf(client: SimClient): Set<number> {
+    let lost = this.#lost.get(client);
+    if (lost === undefined) {
+      lost = new Set();
+      this.#lost.set(client, lost);
+    }
+    return lost;
+  }
+}
+
+/** Without redundancy all that a server held may be lost. */
+function loseAll({ client, model }: SimUser, nodes: readonly SimNode[]): void {
+  for (const { core } of nodes) {
+    core.visitPages((identity, _pageId, slot, frame) => {
+      if (identity !== client.identity) return;
+      const copy = new Uint8Array(PAGE_BYTES);
+      core.readFrame(frame, copy, 0);
+      model.lose(slot, copy);
+    });
+  }
+}

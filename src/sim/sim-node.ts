@@ -1,0 +1,28 @@
+import type { Capacity } from "../../proto/peer/index.ts";
+import type { HeapBlockPool } from "../base/blocks.ts";
+import type { Listener } from "./network.ts";
+import type { End } from "./wire.ts";
+
+/** What a server holds, as checkers see it. */
+export interface PageHolder {
+  snapshot(): { frames: Capacity };
+  visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void;
+  frameOf(identity: string, pageId: number): number;
+  readFrame(frame: number, into: Uint8Array, at: number): void;
+  check(): void;
+}
+
+/** One life of a simulated server of either kind. */
+export interface SimNode extends Listener {
+  readonly role: "server" | "parity";
+  readonly address: string;
+  readonly identity: string;
+  readonly options: { readonly turnMs: number };
+  readonly core: PageHolder;
+  readonly pool: HeapBlockPool;
+  readonly carryPool: HeapBlockPool;
+  /** Its ends of the connections that were made to it. */
+  readonly ends: End[];
+  /** Dies at once; `silently`: no peer is told, as when a machine loses its power. */
+  crash(silently: boolean): void;
+}
