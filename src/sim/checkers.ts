@@ -62,7 +62,7 @@ export function checkServer(server: SimNode): void {
 /** True if no connection has anything to send. */
 export function nothingQueued(clients: readonly SimClient[], servers: readonly SimNode[]): boolean {
   return (
-    servers.every((server) => server.pool.taken === 0) &&
+    servers.every((server) => server.queuedBlocks === 0) &&
     clients.every((client) => client.peerPool.taken === 0 && client.nbdPool.taken === 0)
   );
 }
@@ -74,8 +74,8 @@ export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void
     checkServer(node);
     checkPages(node, clients, meant);
     expectNone(node.process.nowMs, node.address, {
-      "blocks of answers in use": node.pool.taken,
-      "blocks of bytes carried over in use": node.carryPool.taken,
+      "blocks of answers in use": node.queuedBlocks,
+      "blocks of bytes carried over in use": node.carriedBlocks,
     });
   }
   for (const client of clients) {

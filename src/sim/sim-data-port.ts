@@ -67,11 +67,6 @@ export class SimDataPort {
 
   /** The process dies; `silently`: no peer is told. */
   crash(silently: boolean): void {
-    for (const end of this.#ends) {
-      if (silently) {
-        end.mute();
-        end.other.mute();
-      } else end.close(true);
-    }
+    for (const end of this.#ends) end.die(silently);
   }
 }

@@ -1,5 +1,4 @@
 import type { Capacity } from "../../proto/peer/index.ts";
-import type { HeapBlockPool } from "../base/blocks.ts";
 import type { Listener } from "./network.ts";
 import type { End } from "./wire.ts";
 
@@ -19,8 +18,9 @@ export interface SimNode extends Listener {
   readonly identity: string;
   readonly options: { readonly turnMs: number };
   readonly core: PageHolder;
-  readonly pool: HeapBlockPool;
-  readonly carryPool: HeapBlockPool;
+  /** Blocks with bytes to be sent; blocks with bytes that a core would not take yet. */
+  readonly queuedBlocks: number;
+  readonly carriedBlocks: number;
   /** Its ends of the connections that were made to it. */
   readonly ends: End[];
   /** Dies at once; `silently`: no peer is told, as when a machine loses its power. */

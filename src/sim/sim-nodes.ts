@@ -1,11 +1,15 @@
 import { PAGE_BYTES } from "../base/page.ts";
 import type { SimNode } from "./sim-node.ts";
 
+/** Others hear of a server so long after it started. */
+const GOSSIP_MS = 700;
+
 /** The servers of a run, those that died with their pages included. */
 export class SimNodes {
   readonly #byAddress = new Map<string, SimNode>();
   readonly #living = new Map<string, SimNode>();
   readonly #dead = new Map<string, SimNode>();
+  readonly #knownFromMs = new Map<string, number>();
 
   /** Those that run, in the order in which they were started. */
   get living(): SimNode[] {
@@ -13,6 +17,7 @@ export class SimNodes {
   }
 
   add(node: SimNode): void {
+    this.#knownFromMs.set(node.identity, node.process.nowMs + GOSSIP_MS);
     this.#byAddress.set(node.address, node);
     this.#living.set(node.identity, node);
   }
@@ -21,6 +26,12 @@ export class SimNodes {
     this.#byAddress.delete(node.address);
     this.#living.delete(node.identity);
     this.#dead.set(node.identity, node);
+  }
+
+  /** Where membership says that this server is, whether or not it still is; undefined if it has not been heard of. */
+  addressKnown(identity: string, nowMs: number): string | undefined {
+    const known = (this.#knownFromMs.get(identity) ?? Number.POSITIVE_INFINITY) <= nowMs;
+    return known ? (this.#living.get(identity) ?? this.#dead.get(identity))?.address : undefined;
   }
 
   lives(identity: string | undefined): boolean {

@@ -19,6 +19,7 @@ export interface SimOptions {
   capacityShare: number;
   /** Share of what small groups of all slots would need that the parity servers together have frames for. */
   parityShare: number;
+  parityWorkFrames: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -115,12 +116,12 @@ function drawWeights<T extends string>(prng: Prng, names: readonly T[], absent: 
 
 /** What redundancy adds to a run; drawn last, so that runs without it stay as they are. */
 function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOptions> {
-  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 3, mirror: 2, parity: 5 });
+  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 1, mirror: 0, parity: 0 });
   const asked = given.parityServers === undefined ? undefined : given.parityServers > 0 ? "parity" : "none";
   const redundancy = given.redundancy ?? asked ?? drawn;
   const groupSize = oneOf(prng, [2, 3, 4, 4, 8]);
   const losses = pickWeighted(prng, LOSSES, { one: 6, two: 2, any: 2 });
-  const options = { redundancy, groupSize, losses, parityServers: 0, parityShare: 0 };
+  const options = { redundancy, groupSize, losses, parityServers: 0 };
   if (redundancy === "none") return options;
   return {
     ...options,
@@ -129,6 +130,7 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
     capacityShare: oneOf(prng, [1.5, 3, 6]),
     parityServers: redundancy === "parity" ? between(prng, 1, 2) : 0,
     parityShare: oneOf(prng, [0.3, 1, 1, 3]),
+    parityWorkFrames: oneOf(prng, [20, 40, 200]),
   };
 }
 
@@ -176,7 +178,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
     zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
-    ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0, parityShare: 0 },
+    ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0 },
+    ...{ parityShare: 0, parityWorkFrames: 0 },
   };
   const blocksMore = prng.below(16);
   const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };

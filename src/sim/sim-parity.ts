@@ -1,11 +1,14 @@
-import type { HeapBlockPool } from "../base/blocks.ts";
+import { Arena } from "../base/arena.ts";
+import { ArenaBlockPool } from "../base/blocks.ts";
 import { toHex } from "../base/hex.ts";
-import type { OutQueue } from "../base/out-queue.ts";
-import { MemoryServerCore } from "../server/memory-server.ts";
+import { limits } from "../base/limits.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import { ParityServerCore } from "../parity/parity-server.ts";
 import type { Network } from "./network.ts";
 import { Process } from "./process.ts";
 import { SimDataPort } from "./sim-data-port.ts";
 import { SimFlusher } from "./sim-flusher.ts";
+import { SimLinks } from "./sim-links.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { SimNodes } from "./sim-nodes.ts";
 import { drawBytes } from "./sim-options.ts";
@@ -15,57 +18,93 @@ import type { End } from "./wire.ts";
 export interface SimParityOptions extends SimServerOptions {
   network: Network;
   nodes: SimNodes;
+  /** Pages on their way between servers. */
+  workFrames: number;
+  linkBlocks: number;
+  linkBlockBytes: number;
 }
 
-/** STUB */
+/** One life of a simulated parity server: the core, its data port, and its links to memory servers. */
 export class SimParity implements SimNode {
   readonly role = "parity";
   readonly address: string;
   readonly process: Process;
-  readonly core: MemoryServerCore;
+  readonly core: ParityServerCore;
   readonly identity: string;
   readonly options: SimParityOptions;
+  readonly linkPool: ArenaBlockPool;
+  readonly links: SimLinks;
   readonly #port: SimDataPort;
+
   constructor(options: SimParityOptions) {
-    const { queue, prng, readBytes } = options;
+    const { queue, prng, readBytes, linkBlocks, linkBlockBytes } = options;
     this.options = options;
     this.address = options.address;
     this.process = new Process(queue, options.turnMs);
     const flusher = new SimFlusher(this.process, prng, () => this.core.flush());
     this.#port = new SimDataPort({
       ...{ process: this.process, flusher, readBytes, blocks: options.blocks.max },
-      connect: (out: OutQueue, onClosed) => this.core.connect(out, onClosed),
+      connect: (out, onClosed) => this.core.connect(out, onClosed),
     });
+    const arena = new Arena((options.workFrames + 4) * PAGE_BYTES + readBytes + linkBlocks * linkBlockBytes);
+    const { bytes, view } = arena;
     const identity = drawBytes(prng, 16);
     this.identity = toHex(identity);
-    this.core = new MemoryServerCore({
+    this.core = new ParityServerCore({
       identity,
       name: `${options.address}.${options.life}`,
       capacityFrames: options.capacityFrames,
       prover: options.prover,
       nonce: () => drawBytes(prng, 32),
       hashSeed: prng.next(),
-      blocks: { pool: this.pool, ...options.blocks },
+      blocks: { pool: this.#port.pool, ...options.blocks },
       clientsMax: 8,
       storeChunkBytes: 64 * 4096,
       queueBytesSoft: options.queueBytesSoft,
       listScanFramesMax: options.listScanFrames,
+      arena,
+      workFrames: options.workFrames,
+      port: {
+        wanted: (client, server) => this.links.wanted(client, server),
+        linkClosed: (link) => this.links.linkClosed(link),
+      },
+    });
+    const start = arena.allocate(readBytes);
+    const region = { bytes, start, window: bytes.subarray(start, start + readBytes) };
+    this.linkPool = new ArenaBlockPool({
+      ...{ bytes, view, start: arena.allocate(linkBlocks * linkBlockBytes) },
+      ...{ count: linkBlocks, blockBytes: linkBlockBytes },
+    });
+    this.links = new SimLinks({
+      ...{ core: this.core, process: this.process, network: options.network, nodes: options.nodes },
+      ...{ host: options.address, region, sendPool: this.linkPool, flusher },
+    });
+    this.process.every(limits.tickMs, () => {
+      this.core.tick(this.process.nowMs);
+      flusher.wake();
     });
   }
-  get pool(): HeapBlockPool {
-    return this.#port.pool;
+
+  get queuedBlocks(): number {
+    return this.#port.pool.taken + this.linkPool.taken;
   }
-  get carryPool(): HeapBlockPool {
-    return this.#port.carryPool;
+
+  get carriedBlocks(): number {
+    return this.#port.carryPool.taken + this.links.carryPool.taken;
   }
+
+  /** Ends of connections that were made to it: those that it made itself are among their servers' ends. */
   get ends(): End[] {
     return this.#port.ends;
   }
+
   accept(end: End): void {
     this.#port.accept(end);
   }
+
   crash(silently: boolean): void {
     this.process.alive = false;
     this.#port.crash(silently);
+    this.links.crash(silently);
   }
 }

@@ -1,5 +1,4 @@
 import type { Prover } from "../../proto/peer/index.ts";
-import type { HeapBlockPool } from "../base/blocks.ts";
 import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { Prng } from "../base/prng.ts";
@@ -56,7 +55,7 @@ export class SimServer implements SimNode {
       prover: options.prover,
       nonce: () => drawBytes(prng, 32),
       hashSeed: prng.next(),
-      blocks: { pool: this.pool, ...options.blocks },
+      blocks: { pool: this.#port.pool, ...options.blocks },
       clientsMax: 8,
       storeChunkBytes: 64 * 4096,
       queueBytesSoft: options.queueBytesSoft,
@@ -68,12 +67,12 @@ export class SimServer implements SimNode {
     });
   }
 
-  get pool(): HeapBlockPool {
-    return this.#port.pool;
+  get queuedBlocks(): number {
+    return this.#port.pool.taken;
   }
 
-  get carryPool(): HeapBlockPool {
-    return this.#port.carryPool;
+  get carriedBlocks(): number {
+    return this.#port.carryPool.taken;
   }
 
   get ends(): End[] {

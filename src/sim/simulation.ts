@@ -138,14 +138,14 @@ export class Simulation implements Victims {
   }
 
   #startParity(address: string, capacityFrames: number): void {
-    const network = this.#network;
+    const { options } = this;
     const parity = new SimParity({
       ...this.#serverOptions(address, capacityFrames),
-      network,
-      nodes: this.#nodes,
+      ...{ network: this.#network, nodes: this.#nodes, workFrames: options.parityWorkFrames },
+      ...{ linkBlocks: options.peerBlocks, linkBlockBytes: BLOCK_BYTES },
     });
     this.#nodes.add(parity);
-    network.set(address, parity);
+    this.#network.set(address, parity);
     this.#hooks.parity?.(parity);
   }
 

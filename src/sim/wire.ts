@@ -213,6 +213,13 @@ export class End {
     this.user?.ended(new Error(message));
   }
 
+  /** The process behind this end dies; `silently`: the other side is not told. */
+  die(silently: boolean): void {
+    if (!silently) return this.close(true);
+    this.mute();
+    this.other.mute();
+  }
+
   /** What is sent from now on is lost, what was to come does not, and nobody says so. */
   mute(): void {
     this.silent = true;

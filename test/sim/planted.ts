@@ -191,7 +191,7 @@ const busy: Partial<SimOptions> = {
     hotShare: 0.5,
     hotSlots: 4,
   },
-  ...{ faultEveryMs: 500, faults: resets, mix: { ...mix, flush: 0 }, servers: 3 },
+  ...{ faultEveryMs: 500, faults: resets, mix: { ...mix, flush: 0 }, servers: 3, redundancy: "none" },
 };
 
 export const PLANTS: Plant[] = [
