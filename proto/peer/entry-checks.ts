@@ -19,6 +19,7 @@ import {
   PageStatus,
   RECOVER_SOURCES_MAX,
   ResultStatus,
+  SERVER_INDEX_MAX,
   SOURCE_BYTES,
   WIDE_END,
   WireError,
@@ -99,11 +100,17 @@ function checkLostPage(shape: FrameShape, body: DataView, at: number): void {
 
 function checkSources(shape: FrameShape, body: DataView, at: number, count: number, countMax: number): void {
   checkCount(shape, count, countMax, "sources");
-  for (let i = 0; i < count; i += 1) checkWide(shape, body, at + i * SOURCE_BYTES, "page id");
+  for (let i = 0; i < count; i += 1) {
+    const here = at + i * SOURCE_BYTES;
+    checkWide(shape, body, here, "page id");
+    const server = body.getUint16(here + 8, true);
+    if (server !== OWN_STORE) checkServer(shape, server);
+  }
 }
 
 function checkServer(shape: FrameShape, index: number): void {
-  if (index === OWN_STORE) throw broken(shape, `server ${index}, accepted is less`);
+  if (index > SERVER_INDEX_MAX)
+    throw broken(shape, `index ${index} of a server, accepted is 0 to ${SERVER_INDEX_MAX}`);
 }
 
 function checkCount(shape: FrameShape, count: number, countMax: number, what: string): void {

@@ -47,6 +47,8 @@ export const COMPOSES_PER_FRAME_MAX = 8;
 export const RECOVERS_PER_FRAME_MAX = 16;
 export const SERVERS_PER_FRAME_MAX = 64;
 export const RESULTS_PER_FRAME_MAX = 64;
+/** Greatest index of a memory server that SERVERS may name. */
+export const SERVER_INDEX_MAX = 4095;
 /** Server index of a source that lies in the parity server's own store. */
 export const OWN_STORE = 0xffff;
 /** Longest body before any page data: what a reader must be able to hold of a frame. */

@@ -175,12 +175,12 @@ def group_frames():
     big = 2**53 - 1
     one = {"groupId": 9, "handle": 1, "members": [member(1, 0, 0xDEADBEEF)]}
     full = {"groupId": big, "handle": 2**32 - 1,
-            "members": [member(big - 1 - i, 0xFFFE - i, 2**32 - 1 - i) for i in range(8)]}
+            "members": [member(big - 1 - i, 4095 - i, 2**32 - 1 - i) for i in range(8)]}
     union = {"groupId": 2**32, "handle": 0, "members": [member(i, i) for i in range(3)],
              "sources": [source(9), source(2, 7)]}
     most = {**full, "sources": [source(i, i) for i in range(15)] + [source(big)]}
     lost = lost_page(5, 17, 0xDEADBEEF, [source(9), source(6, 2)], 50, 3)
-    last = lost_page(big, big, 2**32 - 1, [source(big, 0xFFFE)] * 8, big, 0xFFFE)
+    last = lost_page(big, big, 2**32 - 1, [source(big, 4095)] * 8, big, 4095)
 
     def several(name, kind, key, entries, pack, seq=0, **more):
         return vector(name, kind, [pack(e) for e in entries], len(entries), seq, **{key: entries}, **more)
@@ -198,7 +198,7 @@ def group_frames():
 
     ff = {"rest": "ff"}
     asked = [{**p, "newPageId": 0, "target": 0} for p in (lost, last)]
-    heads = [{"index": 0, "identity": "ab" * 16}, {"index": 0xFFFE, "identity": bytes(range(16)).hex()}]
+    heads = [{"index": 0, "identity": "ab" * 16}, {"index": 4095, "identity": bytes(range(16)).hex()}]
     told = [result(7, 0), result(7, 1, 1), result(6, 7, 2), result(2**32 - 1, 15, 3), result(0, 2, 4),
             result(8, 0, 0, 2**32 - 1)]
     return [
@@ -247,13 +247,14 @@ def bad_group_frames(bad):
         ("with a member of the id 2^64 - 1", "page id of 2^53", group(member(2**64 - 1, 0)), {}),
         ("with two members on one server", "two members of a group on server 4",
          group(member(1, 4), member(2, 0), member(3, 4)), {}),
-        ("with the last two of eight members on one server", "on server 65534",
-         group(*(member(i, i) for i in range(6)), member(6, 0xFFFE), member(7, 0xFFFE)), {}),
+        ("with the last two of eight members on one server", "on server 4095",
+         group(*(member(i, i) for i in range(6)), member(6, 4095), member(7, 4095)), {}),
         ("with a page twice", "page 1 is a member twice", group(member(1, 4), member(1, 5)), {}),
         ("with the page 2^53 - 1 twice", f"page {big} is a member twice",
          group(member(big, 4), member(0, 6), member(big, 5)), {}),
         ("that is its own member", "page 9 is a member of its own group", group(member(9, 4)), {}),
-        ("with a member in the receiver's own store", "server 65535", group(member(1, OWN_STORE)), {}),
+        ("with a member on the server 4096", "index 4096 of a server", group(member(1, 4096)), {}),
+        ("with a member in the receiver's own store", "index 65535 of a server", group(member(1, OWN_STORE)), {}),
     ]
     out = []
     for name, message, g, told in wrong:
@@ -267,6 +268,8 @@ def bad_group_frames(bad):
                        header("COMPOSE", 1, 400), group_hex({**good, "sources": [source(3)]}, sources=count)))
     out.append(bad("COMPOSE with a source of the page id 2^53", "page id of 2^53", header("COMPOSE", 1, 400),
                    group_hex({**good, "sources": [source(3)] * 15 + [source(wide)]})))
+    out.append(bad("COMPOSE with a source on the server 4096", "index 4096 of a server", header("COMPOSE", 1, 400),
+                   group_hex({**good, "sources": [source(3), source(4, 4096)]})))
     out.append(bad("COMPOSE whose second entry is broken", "0 sources", header("COMPOSE", 2, 800),
                    group_hex({**good, "sources": [source(3)]}), group_hex({**good, "sources": []})))
     for kind in ("REBUILD", "RECOVER"):
@@ -281,11 +284,12 @@ def bad_group_frames(bad):
         lost("of the slot 2^53", "slot of 2^53", {**fine, "slot": wide})
         lost("with a source of the page id 2^53", "page id of 2^53",
              {**fine, "sources": [source(1)] * 7 + [source(wide)]})
+        lost("with a source on the server 65534", "index 65534 of a server", {**fine, "sources": [source(1, 65534)]})
         lost("whose second entry is broken", "slot of 2^53", fine, {**fine, "slot": wide})
         if kind == "REBUILD":
             lost("to the new page id 2^53", "new page id of 2^53", {**fine, "newPageId": wide})
-            lost("to the receiver's own store", "server 65535", {**fine, "target": OWN_STORE})
-    out.append(bad("SERVERS that names the receiver's own store", "server 65535", header("SERVERS", 1, 24),
+            lost("to the receiver's own store", "index 65535 of a server", {**fine, "target": OWN_STORE})
+    out.append(bad("SERVERS that names the receiver's own store", "index 65535 of a server", header("SERVERS", 1, 24),
                    "ffff000000000000", "ab*16"))
     for status in (5, 65535):
         out.append(bad(f"RESULT of the status {status}", f"unknown status {status}", header("RESULT", 1, 32), "00*16",

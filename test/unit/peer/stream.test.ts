@@ -16,6 +16,7 @@ import {
   putError,
   RECOVER_SOURCES_MAX,
   remoteError,
+  SERVER_INDEX_MAX,
   WireError,
 } from "../../../proto/peer/index.ts";
 import { decoded, indicesWithPage, Recorder, readPieces } from "./recorder.ts";
@@ -58,7 +59,7 @@ const entries = fc.array(fc.record({ seq: u32, accepted: fc.nat(64), status: fc.
   maxLength: 128,
 });
 
-const server = fc.nat(0xfffe);
+const server = fc.nat(SERVER_INDEX_MAX);
 const source = fc.record({ pageId: wide, server: fc.oneof(server, fc.constant(OWN_STORE)) });
 const sources = (most: number) => fc.array(source, { minLength: 1, maxLength: most });
 const group = fc
@@ -104,15 +105,13 @@ const groupFrame: fc.Arbitrary<Fields> = fc.oneof(
       return { ...base, type, count: pages.length, seq, lost: pages };
     }),
   ),
-  fc
-    .tuple(capacity, upTo(result, 64))
-    .map(([value, results]) => ({
-      ...base,
-      type: "RESULT",
-      count: results.length,
-      capacity: value,
-      results,
-    })),
+  fc.tuple(capacity, upTo(result, 64)).map(([value, results]) => ({
+    ...base,
+    type: "RESULT",
+    count: results.length,
+    capacity: value,
+    results,
+  })),
 );
 
 /** Any frame that the protocol allows. */
