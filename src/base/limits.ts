@@ -77,6 +77,8 @@ export const limits = {
   finishMsMax: 3_000,
   linkRetryMsMin: 50,
   linkRetryMsMax: 2_000,
+  /** Connections to an address refused for so long: the process that was there is gone. */
+  refusedMeansDeadMs: 10_000,
 
   /** Connections to a memory server's data port. */
   dataConnectionsMax: 1024,

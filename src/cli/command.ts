@@ -14,6 +14,8 @@ export interface CliHost extends NodeHost {
 /** One command, in a file of its own; listed in `commands.ts`. */
 export interface Command {
   readonly name: string;
+  /** Arguments without a name, as yargs writes them: `[node]`. */
+  readonly positional?: string;
   readonly describe: string;
   /** Options that may also come from the environment or a configuration file. */
   readonly options: OptionSpecs;

@@ -2,6 +2,7 @@ import { clientCommand } from "./client.ts";
 import type { Command } from "./command.ts";
 import { localCommand } from "./local.ts";
 import { parityCommand } from "./parity.ts";
+import { scrubCommand } from "./scrub.ts";
 import { serverCommand } from "./server.ts";
 import { simCommand } from "./sim.ts";
 import { statusCommand } from "./status.ts";
@@ -13,5 +14,6 @@ export const commands: readonly Command[] = [
   clientCommand,
   localCommand,
   statusCommand,
+  scrubCommand,
   simCommand,
 ];

@@ -28,7 +28,7 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
     );
   for (const command of commands) {
     parser = parser.command(
-      command.name,
+      command.positional === undefined ? command.name : `${command.name} ${command.positional}`,
       command.describe,
       (y) => configure(y, command),
       async (commandLine) => {

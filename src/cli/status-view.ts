@@ -74,7 +74,7 @@ function recoveryLine({ name, recovery }: ClientFigures): string[] {
 export function scrubLine({ name, scrub }: StatusNode): string[] {
   if (scrub === undefined || (scrub.state === "idle" && scrub.passes === 0)) return [];
   const { scrubbed, skipped, mismatches, passes } = scrub;
-  const now = scrub.state === "running" ? `scrubbing, ${progress(scrub.done, scrub.total, "groups")}; ` : "";
+  const now = scrub.state === "running" ? `scrubbing, ${progress(scrub.done, scrub.total, "frames")}; ` : "";
   const found = `${passes} ${passes === 1 ? "pass" : "passes"}, ${scrubbed} groups compared, ${skipped} skipped`;
   return [`${name}: ${now}${found}, ${mismatches} ${mismatches === 1 ? "mismatch" : "mismatches"}`];
 }

@@ -10,7 +10,7 @@ import { pick } from "./option-spec.ts";
 import { redraw, renderStatus } from "./status-view.ts";
 
 const statusSpecs = pick(catalog, ["control", "key-file"]);
-const defaultControl = { host: "127.0.0.1", port: 7411 };
+export const defaultControl = { host: "127.0.0.1", port: 7411 };
 const watchEveryMs = 1_000;
 const signals = ["SIGINT", "SIGTERM"] as const;
 
@@ -38,7 +38,7 @@ export const statusCommand: Command = {
     };
     try {
       if (commandLine["watch"] === true) await watch(asked, host);
-      else host.print(asText(await once(asked), asked.json));
+      else host.print(asText(await askStatus(asked.address, asked.key), asked.json));
       return 0;
     } catch (error) {
       if (!(error instanceof ControlError)) throw error;
@@ -52,8 +52,9 @@ function connect({ address, key }: Asked): Promise<StatusClient> {
   return StatusClient.connect(address, key);
 }
 
-async function once(asked: Asked): Promise<StatusDocument> {
-  const client = await connect(asked);
+/** The cluster as the node at this control address sees it. @throws ControlError */
+export async function askStatus(address: HostPort, key: ClusterKey | null): Promise<StatusDocument> {
+  const client = await StatusClient.connect(address, key);
   try {
     return await client.status();
   } finally {
@@ -65,7 +66,8 @@ function asText(document: StatusDocument, json: boolean): string {
   return json ? `${JSON.stringify(document, null, 2)}\n` : `${renderStatus(document).join("\n")}\n`;
 }
 
-function problemText(address: HostPort, error: ControlError): string {
+/** What went wrong at a control address, for people. */
+export function problemText(address: HostPort, error: ControlError): string {
   const hint =
     error.code === "UNREACHABLE"
       ? "; is a node running there? Its ready line says control=HOST:PORT; give it with --control"

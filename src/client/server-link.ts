@@ -125,6 +125,12 @@ export class ServerLink {
     return this.#closed === undefined && this.#handshake.complete;
   }
 
+  /** Who has welcomed us, once somebody has. */
+  get peer(): { identity: string; name: string } | undefined {
+    const hello = this.#handshake.complete ? this.#handshake.peer : undefined;
+    return hello === undefined ? undefined : { identity: identityOf(hello), name: hello.name };
+  }
+
   /** True while there is room for what is long or may wait: pages, and what to drop. */
   get hasRoom(): boolean {
     return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy;

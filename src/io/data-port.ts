@@ -58,6 +58,11 @@ export class DataPort {
     return { host: address, port };
   }
 
+  /** Whose turn the connections share: sockets of the same core's links are to share it too. */
+  get flusher(): TurnFlusher {
+    return this.#flusher;
+  }
+
   get connections(): number {
     return this.#sockets.size;
   }

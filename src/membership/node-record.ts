@@ -37,7 +37,7 @@ export interface RecoveryFigures {
 /** A parity server's checks of its groups: each member is fetched and compared with the parity. */
 export interface ScrubFigures {
   readonly state: "idle" | "running";
-  /** Groups that the pass has been through, and all it began with; of the last pass when idle. */
+  /** Frames of the store that the pass has been through, and all of them. */
   readonly done: number;
   readonly total: number;
   /** Since the start: groups compared, groups that could not be compared, and groups found wrong. */

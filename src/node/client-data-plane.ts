@@ -7,10 +7,12 @@ import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
 import { ClientCore } from "../client/client-core.ts";
 import { NbdFront } from "../client/nbd-front.ts";
-import { type NbdAddress, NbdListener } from "../io/nbd-listener.ts";
+import type { ServerLink } from "../client/server-link.ts";
+import { type NbdAddress, NbdListener, type NbdListenerOptions } from "../io/nbd-listener.ts";
 import { receiveRegionIn } from "../io/receive-region.ts";
 import { ServerDialer } from "../io/server-dialer.ts";
 import { TurnFlusher } from "../io/turn-flusher.ts";
+import type { RedundancyName } from "../membership/node-record.ts";
 
 export interface ClientDataPlaneOptions {
   name: string;
@@ -22,6 +24,9 @@ export interface ClientDataPlaneOptions {
   sizeBytes: number;
   exportName: string;
   prover: Prover | undefined;
+  redundancy: RedundancyName;
+  /** Most data pages in a parity group. */
+  groupSize: number;
   notice: (text: string) => void;
 }
 
@@ -33,9 +38,9 @@ export interface ClientDataPlaneOptions {
 export class ClientDataPlane {
   readonly core: ClientCore;
   readonly front: NbdFront;
-  readonly dialer: ServerDialer;
+  readonly dialer: ServerDialer<ServerLink>;
   readonly #listeners: NbdListener[] = [];
-  readonly #listenerOptions: ConstructorParameters<typeof ServerDialer>[0] & { front: NbdFront };
+  readonly #listenerOptions: NbdListenerOptions;
   readonly #timer: NodeJS.Timeout;
 
   constructor(options: ClientDataPlaneOptions) {
@@ -104,7 +109,7 @@ export class ClientDataPlane {
       blockBytes: limits.peerBlockBytes,
     });
     const shared = { core: this.core, region, carryPool, flusher, nowMs, notice };
-    this.dialer = new ServerDialer({ ...shared, sendPool: peerPool });
+    this.dialer = new ServerDialer({ ...shared, sendPool: peerPool, sent: this.core.counters.sent });
     this.#listenerOptions = { ...shared, front: this.front, sendPool: nbdPool };
     this.#timer = setInterval(() => {
       this.core.tick(nowMs());

@@ -5,6 +5,7 @@ import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { ClientCounters } from "../client/counters.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
+import type { LinkedRole } from "../io/server-dialer.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { ClientFigures, NodeRecord, RedundancyName, TrafficFigures } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
@@ -36,6 +37,8 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     sizeBytes: options.sizeBytes,
     exportName: options.exportName,
     prover: key,
+    redundancy,
+    groupSize: options.groupSize,
     notice: (text) => log.info(text),
   });
   try {
@@ -49,7 +52,7 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
       identity,
       log,
       self: () => report(plane, options, redundancy),
-      port: membershipPort(plane, log),
+      port: membershipPort(plane, redundancy, log),
     });
     return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
   } catch (error) {
@@ -78,27 +81,30 @@ async function serve(
   return { ...(nbd === undefined ? {} : { nbd }), ...(nbdTcp === undefined ? {} : { nbdTcp }) };
 }
 
-function dataAddress(record: NodeRecord): HostPort | undefined {
-  return record.role === "server" && record.data !== null ? parseHostPort(record.data) : undefined;
-}
-
-function membershipPort(plane: ClientDataPlane, log: Log): MembershipPort {
+/** Tells the data plane of the servers it is to be linked to: parity servers only where it uses them. */
+function membershipPort(plane: ClientDataPlane, redundancy: RedundancyName, log: Log): MembershipPort {
   const { core, dialer } = plane;
+  const placeOf = ({ role, data }: NodeRecord): (HostPort & { role: LinkedRole }) | undefined => {
+    if (data === null || role === "client" || (role === "parity" && redundancy !== "parity"))
+      return undefined;
+    return { ...parseHostPort(data), role };
+  };
   const found = (record: NodeRecord): void => {
-    const at = dataAddress(record);
+    const at = placeOf(record);
     if (at === undefined) return;
-    dialer.add(at.host, at.port, record.name);
+    dialer.add(at.host, at.port, record.name, at.role);
     core.capacityHeard(record.identity, record.frames);
   };
   return {
     nodeUp: found,
     nodeChanged: found,
     nodeGone(record, why) {
-      const at = dataAddress(record);
-      // A server that is merely down may come back with its pages: its slots wait for it. Only its own word, or
-      // another process at its address, says that they are gone.
-      if (at === undefined || why === "down") return;
-      log.info("memory server is gone", { name: record.name, why });
+      const at = placeOf(record);
+      if (at === undefined) return;
+      // A server that is merely down may come back with its pages: its slots wait for it. Only its own word, another
+      // process at its address, or the machine's that there is none, says that they are gone.
+      if (why === "down") return dialer.unheard(at.host, at.port);
+      log.info("a server is gone", { name: record.name, role: record.role, why });
       core.serverLost(record.identity, why === "left" ? "it left" : "another process is at its address");
       dialer.remove(at.host, at.port);
     },
@@ -107,7 +113,7 @@ function membershipPort(plane: ClientDataPlane, log: Log): MembershipPort {
 
 /** The client's figures for status, metrics and gossip. */
 function report(plane: ClientDataPlane, options: ClientOptions, redundancy: RedundancyName): SelfReport {
-  const { core, front } = plane;
+  const { core, dialer, front } = plane;
   const { slots, counters } = core;
   const lost = core.lostPages;
   const live = slots.onServers - (lost - slots.lost);
@@ -121,7 +127,7 @@ function report(plane: ClientDataPlane, options: ClientOptions, redundancy: Redu
     requests: { inFlight: front.requestsInFlight, errors: counters.requestErrors },
     traffic: trafficOf(counters),
     recovery: { state: "idle", done: 0, total: 0 },
-    links: { servers: core.table.upCount, parity: 0 },
+    links: { servers: dialer.linked("server"), parity: dialer.linked("parity") },
     suspects: [],
   };
   return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };

@@ -47,6 +47,8 @@ export interface ControlPlaneOptions {
   readonly identity: string;
   readonly log: Log;
   readonly port: MembershipPort;
+  /** Begins a check of all groups; left out by what is no parity server. */
+  readonly scrub?: () => void;
   /** Start of the process in ms since the epoch; default now. */
   readonly generation?: number;
   /** Shorter times for tests. */
@@ -213,6 +215,10 @@ export class ControlPlane {
   #answer(purpose: Purpose, channel: ControlChannel, message: ControlMessage): void {
     if (message.t === "status") {
       this.#sendStatus(channel, message.id);
+    } else if (message.t === "scrub" && purpose === "operator") {
+      const { scrub } = this.#options;
+      scrub?.();
+      channel.send({ t: "scrub-reply", id: message.id, begun: scrub !== undefined });
     } else if (message.t === "gossip" && purpose === "peer") {
       const merged = this.#table.merge(message.nodes, performance.now());
       if (merged.problem !== null) {

@@ -28,6 +28,11 @@ export class StatusClient {
     this.client.subscribe(everyMs, (document) => update(read(document)));
   }
 
+  /** Has a parity server check all its groups, from now on; false if the node is none. @throws ControlError */
+  scrub(): Promise<boolean> {
+    return this.client.scrub();
+  }
+
   close(): void {
     this.client.close();
   }

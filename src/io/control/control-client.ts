@@ -84,6 +84,13 @@ export class ControlClient {
     return reply.document;
   }
 
+  /** Has a parity server check all its groups; false if the node is none. */
+  async scrub(): Promise<boolean> {
+    const reply = await this.#ask((id) => ({ t: "scrub", id }));
+    if (reply.t !== "scrub-reply") throw this.#wrongAnswer();
+    return reply.begun;
+  }
+
   /** Exchanges tables: tells ours, returns whose table came back and the table itself, unchecked. */
   async gossip(from: string, nodes: readonly NodeRecord[]): Promise<{ from: string; nodes: unknown }> {
     const reply = await this.#ask((id) => ({ t: "gossip", id, from, nodes }));
@@ -142,13 +149,17 @@ export class ControlClient {
     }
     const watcher = this.#watchers.get(message.id);
     if (watcher && message.t === "status-reply") watcher(message.document);
-    else if (message.t !== "status-reply" && message.t !== "gossip-reply") throw this.#wrongAnswer();
+    else if (!isAnswer(message)) throw this.#wrongAnswer();
   }
 
   #wrongAnswer(): ControlError {
     return new ControlError("PROTOCOL", "the node answered with something else than was asked for");
   }
 }
+
+/** Whether it may be the late answer to something that was given up. */
+const isAnswer = ({ t }: ControlMessage): boolean =>
+  t === "status-reply" || t === "gossip-reply" || t === "scrub-reply";
 
 /** Runs the handshake on a new socket; `open` is called in the very turn in which it ends. */
 function shakeHands<T>(

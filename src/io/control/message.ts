@@ -14,7 +14,9 @@ export type ControlMessage =
   | { readonly t: "gossip-reply"; readonly id: number; readonly from: string; readonly nodes: unknown }
   | { readonly t: "status"; readonly id: number }
   | { readonly t: "subscribe"; readonly id: number; readonly everyMs: number }
-  | { readonly t: "status-reply"; readonly id: number; readonly document: unknown };
+  | { readonly t: "status-reply"; readonly id: number; readonly document: unknown }
+  | { readonly t: "scrub"; readonly id: number }
+  | { readonly t: "scrub-reply"; readonly id: number; readonly begun: boolean };
 
 /** The message as msgpack. Throws ControlError if it would be larger than a peer accepts. */
 export function encodeMessage(message: ControlMessage | { nodes: readonly NodeRecord[] }): Buffer {
@@ -43,11 +45,14 @@ function read(fields: Record<string, unknown>): ControlMessage {
     case "gossip-reply":
       return { t, id, from: asIdentity(fields["from"], "from"), nodes: fields["nodes"] };
     case "status":
+    case "scrub":
       return { t, id };
     case "subscribe":
       return { t, id, everyMs: asEveryMs(fields["everyMs"]) };
     case "status-reply":
       return { t, id, document: fields["document"] };
+    case "scrub-reply":
+      return { t, id, begun: fields["begun"] === true };
     default:
       throw new ControlError("PROTOCOL", "unknown kind of message");
   }

@@ -145,7 +145,7 @@ describe("the view of a status", () => {
     });
     expect(lines.slice(-2)).toEqual([
       "c: rebuilding, 120 of 480 pages [###.......] 25%",
-      "p: scrubbing, 1 of 4 groups [###.......] 25%; 1 pass, 9 groups compared, 2 skipped, 1 mismatch",
+      "p: scrubbing, 1 of 4 frames [###.......] 25%; 1 pass, 9 groups compared, 2 skipped, 1 mismatch",
     ]);
   });
 

@@ -106,10 +106,10 @@ describe("the ready line of a client", () => {
 });
 
 describe("the redundancy of a client that was not told one", () => {
-  const defaults = {
+  const defaults: Omit<ClientOptions, "peers"> = {
     ...{ name: "cli-1", control: anyPort, insecure: false, log: "text" },
     ...{ sizeBytes: 1 << 20, exportName: "", groupSize: 4, nbd: anyPort },
-  } as const;
+  };
 
   async function modeBeside(peers: readonly RunningNode[]): Promise<{ mode: string; said: string[] }> {
     const said: string[] = [];
