@@ -1,13 +1,22 @@
-import type { Capacity } from "../../proto/peer/index.ts";
+import type { Capacity, GroupMember } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
-import { NswapError } from "../base/errors.ts";
+import { invariant } from "../base/assert.ts";
+import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
+import { FrameTable } from "../client/frame-table.ts";
 import type { ServerLink } from "../client/server-link.ts";
+import type { ClientRecord } from "../server/client-table.ts";
 import type { DataServer } from "../server/data-server.ts";
 import { MemoryServerCore, type MemoryServerOptions, type ServerSnapshot } from "../server/memory-server.ts";
 import type { ServerConnection } from "../server/server-connection.ts";
+import { Engine } from "./engine.ts";
+import { GroupTable } from "./group-table.ts";
 import { newParityCounters, type ParityCounters, type ScrubSnapshot } from "./parity-counters.ts";
 import type { ParityPort } from "./parity-port.ts";
+import { type ParityHost, ParityRequests } from "./parity-requests.ts";
+import { Scrubber } from "./scrubber.ts";
+import { ServerLinks } from "./server-links.ts";
+import { ServerTable } from "./server-table.ts";
 
 export interface ParityServerOptions extends Omit<MemoryServerOptions, "extension"> {
   /** Where pages are computed: the work frames come from here, and what links receive and send must lie here too. */
@@ -30,19 +39,57 @@ export interface ParitySnapshot extends ServerSnapshot {
   scrub: ScrubSnapshot;
 }
 
+/** The longest RECOVER: 16 pages of 8 sources each, which starts with all its frames. */
+const WORK_FRAMES_MIN = 160;
+
 /**
  * A parity server without its sockets: parity pages of clients, the members of their groups, and the work on pages
  * that clients ask for (compose, rebuild, recover), over links to memory servers. The driver treats its connections
  * as those of a memory server, and makes the links that `ParityPort.wanted` names.
  */
 export class ParityServerCore implements DataServer {
+  /** Pages on their way; all are free when nothing is under way. */
+  readonly frames: FrameTable;
   readonly #server: MemoryServerCore;
+  readonly #servers = new ServerTable();
+  readonly #groups = new GroupTable(this.#servers);
+  readonly #counters = newParityCounters();
+  readonly #engine: Engine;
+  readonly #links: ServerLinks;
+  readonly #scrubber: Scrubber;
+  #nowMs = 0;
+  #tickedMs: number | undefined;
+  /** Time in which the server ran. */
+  #clockMs = 0;
 
   constructor(options: ParityServerOptions) {
+    const { arena, name, nonce, port, log } = options;
+    const prover = options.prover;
+    const workFrames = options.workFrames ?? limits.parityWorkFrames;
+    invariant(workFrames >= WORK_FRAMES_MIN, `a parity server has ${WORK_FRAMES_MIN} work frames or more`);
+    this.frames = new FrameTable(arena, workFrames);
     this.#server = new MemoryServerCore({
       ...options,
-      extension: { connected: () => undefined as never, released: () => {} },
+      extension: {
+        connected: (server, client, out, touch) => new ParityRequests(host, server, client, out, touch),
+        released: (frame) => this.#groups.clear(frame),
+      },
     });
+    const { clients, store } = this.#server;
+    const frames = this.frames;
+    const servers = this.#servers;
+    const groups = this.#groups;
+    const counters = this.#counters;
+    this.#engine = new Engine({ arena, frames, store, groups, servers, counters }, () => this.#links);
+    const engine = this.#engine;
+    const isKnown = (client: ClientRecord): boolean => clients.at(client.index) === client;
+    this.#links = new ServerLinks({
+      ...{ arena, frames, servers, port, pages: engine, counters },
+      ...{ name, nonce, prover, isKnown },
+    });
+    const perTick = options.scrubPerTick ?? limits.parityScrubPerTick;
+    this.#scrubber = new Scrubber({ engine, store, clients, groups, servers, log, perTick });
+    const host: ParityHost = { arena, frames, groups, servers, engine, counters, log };
   }
 
   connect(out: OutQueue, onClosed?: () => void): ServerConnection {
@@ -54,26 +101,45 @@ export class ParityServerCore implements DataServer {
    * of a pool in the arena; bytes that it receives lie in the arena. Throws NswapError if it is not wanted any more
    * or there is no room for it: then `unreachable`, and no transport.
    */
-  openLink(_client: string, _server: string, _out: OutQueue, _nowMs: number): ServerLink {
-    throw new NswapError("INTERNAL", "not built yet");
+  openLink(client: string, server: string, out: OutQueue, nowMs: number): ServerLink {
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    return this.#links.open(this.#server.clients.find(client), server, out, nowMs);
   }
 
-  /** The link's connection is over, or never came to be. */
-  linkEnded(_link: ServerLink): void {}
+  /** The link's connection is over, or never came to be. To be followed by `flush`, as all that comes from outside. */
+  linkEnded(link: ServerLink): void {
+    this.#links.ended(link);
+  }
 
   /** There is no way to this memory server now: what waits for it fails at once. */
-  unreachable(_client: string, _server: string): void {}
+  unreachable(client: string, server: string): void {
+    this.#links.unreachable(this.#server.clients.find(client), server);
+  }
 
   /** Checks all groups as soon as may be; `snapshot().scrub` tells how far it is. */
-  scrub(): void {}
+  scrub(): void {
+    this.#scrubber.start();
+  }
 
   /** End of a turn: jobs go on, answers and what goes to memory servers are encoded. */
   flush(): void {
+    do {
+      this.#engine.startSome();
+      this.#scrubber.flush();
+      this.#links.flush(this.#nowMs);
+      // A driver that knows no way says so at once, and frames are free again.
+    } while (this.#engine.startSome());
     this.#server.flush();
   }
 
   tick(nowMs: number): void {
+    const elapsedMs = Math.max(0, nowMs - (this.#tickedMs ?? nowMs));
+    this.#tickedMs = nowMs;
+    this.#nowMs = Math.max(this.#nowMs, nowMs);
+    this.#clockMs += Math.min(elapsedMs, limits.serverTickMsMax);
     this.#server.tick(nowMs);
+    this.#links.tick(nowMs, this.#clockMs, elapsedMs - limits.serverTickMsMax);
+    this.#scrubber.tick();
   }
 
   get capacity(): Capacity {
@@ -83,11 +149,11 @@ export class ParityServerCore implements DataServer {
   snapshot(): ParitySnapshot {
     return {
       ...this.#server.snapshot(),
-      groups: 0,
-      jobs: { running: 0, waiting: 0 },
-      links: 0,
-      parity: newParityCounters(),
-      scrub: { running: false, position: 0, end: 0, scrubbed: 0, skipped: 0, mismatches: 0, passes: 0 },
+      groups: this.#groups.count,
+      jobs: { running: this.#engine.running, waiting: this.#engine.waiting },
+      links: this.#links.count,
+      parity: { ...this.#counters },
+      scrub: this.#scrubber.snapshot,
     };
   }
 
@@ -98,11 +164,18 @@ export class ParityServerCore implements DataServer {
 
   /** Shows the members of a client's group; the identity of a server is "" if it is not known. False: no such group. */
   visitMembers(
-    _client: string,
-    _group: number,
-    _visit: (pageId: number, checksum: number, server: string) => void,
+    client: string,
+    group: number,
+    visit: (pageId: number, checksum: number, server: string) => void,
   ): boolean {
-    return false;
+    const frame = this.#server.frameOf(client, group);
+    if (frame < 0 || this.#groups.membersOf(frame) === 0) return false;
+    const member: GroupMember = { pageId: 0, checksum: 0, server: 0 };
+    for (let i = 0; i < this.#groups.membersOf(frame); i += 1) {
+      this.#groups.member(frame, i, member);
+      visit(member.pageId, member.checksum, this.#servers.identity(member.server));
+    }
+    return true;
   }
 
   frameOf(identity: string, pageId: number): number {
@@ -116,5 +189,8 @@ export class ParityServerCore implements DataServer {
   /** Asserts that the books balance; for tests and simulation. */
   check(): void {
     this.#server.check();
+    this.#engine.check();
+    const { free, count } = this.frames;
+    invariant(this.#engine.open > 0 || free === count, "without work no frame is in use");
   }
 }

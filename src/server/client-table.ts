@@ -38,6 +38,7 @@ export class ClientTable {
   readonly #store: FrameStore;
   readonly #graceMs: number;
   readonly #known = new Map<string, ClientRecord>();
+  readonly #byIndex: (ClientRecord | undefined)[] = [];
   readonly #leaving: ClientRecord[] = [];
   readonly #freeIndices: number[] = [];
   readonly #countMax: number;
@@ -57,6 +58,11 @@ export class ClientTable {
   /** The client of this identity, if it is present or away. */
   find(identity: string): ClientRecord | undefined {
     return this.#known.get(identity);
+  }
+
+  /** The client with this owner index, if it is present or away. */
+  at(index: number): ClientRecord | undefined {
+    return this.#byIndex[index];
   }
 
   get knownCount(): number {
@@ -123,6 +129,7 @@ export class ClientTable {
       goneSinceMs: undefined,
     };
     this.#known.set(identity, record);
+    this.#byIndex[index] = record;
     return record;
   }
 
@@ -131,7 +138,7 @@ export class ClientTable {
     for (const record of this.#known.values()) {
       const connections = record.connections.size + record.parityConnections.size;
       if (connections > 0 || this.#store.countOf(record.index) > 0) continue;
-      this.#known.delete(record.identity);
+      this.#forget(record);
       this.#freeIndices.push(record.index);
       return;
     }
@@ -148,8 +155,13 @@ export class ClientTable {
     for (const connection of [...record.connections, ...record.parityConnections]) connection.close("ended");
     const left = record.connections.size + record.parityConnections.size;
     invariant(left === 0, "a closed connection has left its client");
-    this.#known.delete(record.identity);
+    this.#forget(record);
     this.#leaving.push(record);
+  }
+
+  #forget(record: ClientRecord): void {
+    this.#known.delete(record.identity);
+    this.#byIndex[record.index] = undefined;
   }
 
   /** Lets those go that were away too long, and frees up to `framesMax` pages; returns how many. */

@@ -183,6 +183,11 @@ export class FrameStore {
     return true;
   }
 
+  /** The owner whose page the frame holds, or -1. */
+  ownerOf(frame: number): number {
+    return this.#columns.owner[frame]! - 1;
+  }
+
   /** Changes the slot of a held page. */
   reslot(frame: number, slotLow: number, slotHigh: number): void {
     invariant(this.#columns.owner[frame] !== NONE, "a frame with a slot holds a page");

@@ -10,6 +10,7 @@ import {
   FrameReader,
   FrameType,
   getCapacity,
+  getResult,
   getWide,
   Handshake,
   META_BYTES,
@@ -20,11 +21,14 @@ import {
   putList,
   putMeta,
   putWide,
+  RESULT_ENTRY_BYTES,
+  type Result,
   Role,
 } from "../../../proto/peer/index.ts";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
+import type { DataServer } from "../../../src/server/data-server.ts";
 import { MemoryServerCore, type MemoryServerOptions } from "../../../src/server/memory-server.ts";
 import type { ServerConnection } from "../../../src/server/server-connection.ts";
 
@@ -69,6 +73,7 @@ export interface Answer {
   metas: Meta[];
   pages: Map<number, Uint8Array>;
   acks: { seq: number; accepted: number; status: number }[];
+  results: Result[];
   capacity: Capacity | undefined;
   text: string;
 }
@@ -104,6 +109,7 @@ export class AnswerReader implements FrameHandler {
       metas: [],
       pages: this.#pages,
       acks: [],
+      results: [],
       capacity: undefined,
       text: new TextDecoder().decode(reader.bodyRaw.subarray(0, reader.fixedBytes)),
     };
@@ -126,6 +132,11 @@ export class AnswerReader implements FrameHandler {
       const at = CAPACITY_BYTES + i * ACK_ENTRY_BYTES;
       const accepted = body.getUint16(at + 4, true);
       answer.acks.push({ seq: body.getUint32(at, true), accepted, status: body.getUint16(at + 6, true) });
+    }
+    for (let i = 0; type === FrameType.RESULT && i < count; i += 1) {
+      const result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
+      getResult(body, CAPACITY_BYTES + i * RESULT_ENTRY_BYTES, result);
+      answer.results.push(result);
     }
     this.answers.push(answer);
     if (type !== FrameType.ERROR) this.#shakeHands(reader);
@@ -237,10 +248,10 @@ export class TestClient extends RequestScript {
   readonly out: OutQueue;
   readonly connection: ServerConnection;
   closedTold = 0;
-  readonly #core: MemoryServerCore;
+  readonly #core: DataServer;
   readonly #frames = new FrameReader(this.reader);
 
-  constructor(core: MemoryServerCore, options: ClientOptions = {}, pool = new HeapBlockPool(64)) {
+  constructor(core: DataServer, options: ClientOptions = {}, pool = new HeapBlockPool(64)) {
     super(options);
     this.#core = core;
     this.out = new OutQueue(pool);
