@@ -127,8 +127,7 @@ export const limits = {
   parityRecoversPerConnectionMax: 128,
   /** Entries of all connections: beyond it, a connection that is owed an answer is left unread. */
   parityJobsMax: 8_192,
-  /** Index that SERVERS may name, and servers that one parity server tells apart. */
-  parityServerIndexMax: 4_095,
+  /** Memory servers that a parity server tells apart, those of all its clients together. */
   parityServersMax: 16_383,
   /** Groups that the background scrub looks at in one tick, at most; and at a time when asked to be quick. */
   parityScrubPerTick: 1,

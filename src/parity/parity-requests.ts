@@ -136,10 +136,6 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
     for (let i = 0; i < reader.count; i += 1) {
       const at = i * SERVER_ENTRY_BYTES;
       const index = reader.body.getUint16(at, true);
-      if (index > limits.parityServerIndexMax) {
-        const most = limits.parityServerIndexMax;
-        throw new PeerError(WireError.PROTOCOL, `SERVERS: index ${index}, accepted is 0 to ${most}`);
-      }
       this.#index.define(index, toHex(reader.bodyRaw.subarray(at + 8, at + 8 + IDENTITY_BYTES)));
     }
   }
@@ -245,7 +241,8 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
       const job = batch.jobs[0]!;
       this.#count(job);
       this.#others -= 1;
-      this.#results.add(batch.seq, batch.index, job.status, job.checksum);
+      const rebuilt = batch.kind === JobKind.REBUILD && job.status === ResultStatus.OK;
+      this.#results.add(batch.seq, batch.index, job.status, rebuilt ? job.checksum : 0);
       this.#running.delete(batch);
       this.#host.engine.release(batch);
     }

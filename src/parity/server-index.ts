@@ -1,5 +1,4 @@
-import { OWN_STORE } from "../../proto/peer/index.ts";
-import { limits } from "../base/limits.ts";
+import { OWN_STORE, SERVER_INDEX_MAX } from "../../proto/peer/index.ts";
 import { NO_SERVER, type ServerTable } from "./server-table.ts";
 
 /** What the indices of servers mean on one connection (SERVERS), as numbers of the server table. */
@@ -11,11 +10,11 @@ export class ServerIndex {
     this.#servers = servers;
   }
 
-  /** From now on the index, at most limits.parityServerIndexMax, means this identity. */
+  /** From now on the index, at most SERVER_INDEX_MAX, means this identity. */
   define(index: number, identity: string): void {
     const fresh = this.#servers.take(identity);
     if (index >= this.#numbers.length) {
-      const length = Math.min(2 * index, limits.parityServerIndexMax) + 1;
+      const length = Math.min(2 * index, SERVER_INDEX_MAX) + 1;
       const larger = new Uint16Array(length);
       larger.set(this.#numbers);
       this.#numbers = larger;

@@ -76,7 +76,7 @@ export class ServerLinks implements LinkPort {
     return this.#byLink.size;
   }
 
-  /** Asks for the page `frames.pageId` of the client. Its frame comes back through `pages`, at once if there is no way. */
+  /** Asks for the page `frames.pageId` of the client. Its frame comes back by `pages`, at once if there is no way. */
   fetch(client: ClientRecord, server: number, frame: number): void {
     const route = this.#route(client, server);
     if (route === undefined) return this.#options.pages.unreachable(frame);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { FrameType, PageStatus, ResultStatus, Role, WireError } from "../../../proto/peer/index.ts";
+import {
+  FrameType,
+  PageStatus,
+  ResultStatus,
+  Role,
+  SERVER_INDEX_MAX,
+  WireError,
+} from "../../../proto/peer/index.ts";
 import { Arena } from "../../../src/base/arena.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { type Answer, pageOf, TestClient } from "../server/test-client.ts";
@@ -196,7 +203,8 @@ describe("COMPOSE", () => {
     const [m1, m3, m4] = [rig.memberOf(11, 1), rig.memberOf(13, 3), rig.memberOf(14, 4)];
     // 12 leaves, 14 joins.
     const entry = { group: 200, handle: 5, members: [m1, m3, m4], sources: [own(100), at(12, 2), at(14, 4)] };
-    expect(client.compose([entry]).statuses()).toEqual([OK]);
+    const [answer] = client.compose([entry], 9).settle();
+    expect(answer!.results).toEqual([{ seq: 9, index: 0, status: OK, checksum: 0 }]);
     const sum = xorOf(pageOf(11), pageOf(13), pageOf(14));
     const got = client.get([200]).ask();
     expect(got.metas).toEqual([{ id: 200, slot: 5, checksum: rig.checksum(sum, 200), status: 0 }]);
@@ -378,9 +386,9 @@ describe("what breaks the protocol", () => {
     refused((client) => client.compose([{ group: 2, members: [member], sources: [] }]), /0 sources/);
     refused((client) => client.recover([{ ...lost, sources: [] }]), /0 sources/);
     refused((client) => client.recover([lost, { ...lost, sources: nine }]), /9 sources/);
-    refused((client) => client.rebuild([{ ...lost, newPageId: 2, target: 0xffff }]), /server 65535/);
+    refused((client) => client.rebuild([{ ...lost, newPageId: 2, target: 0xffff }]), /index 65535/);
     refused((client) => client.rebuild([lost, { ...lost, slot: 2 ** 31, newPageId: 2, target: 1 }]), /slot/);
-    refused((client) => client.introduce([limits.parityServerIndexMax + 1]), /index/);
+    refused((client) => client.introduce([SERVER_INDEX_MAX + 1]), /index 4096/);
     refused((client) => client.bare(FrameType.RESULT), /RESULT/);
   });
 
