@@ -25,6 +25,16 @@ export const limits = {
   clientFramesSoft: 4096,
   /** Page frames of a client: the soft limit, one request of the longest kind, and its two partial pages. */
   clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
+  /** Accumulators of parity groups, open or on their way: a page frame each. */
+  accumulators: 1024,
+  /** Operations of parity servers (rebuild, re-protect, reclaim) that a client has under way at a time. */
+  operationsMax: 64,
+  /** After one that failed, no other is begun for so long. */
+  operationRetryMs: 200,
+  /** A server that is away for so long is rebuilt from the others. */
+  lostAfterMs: 1_000,
+  /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
+  reclaimShare: 0.6,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
   memoryServersMax: 1024,
   /** Data pages in a parity group, at most: as many as a descriptor on the wire names. */

@@ -4,6 +4,9 @@ import { limits } from "../base/limits.ts";
 export interface ClientLimits {
   readonly clientFrames: number;
   readonly clientFramesSoft: number;
+  readonly accumulators: number;
+  readonly operationsMax: number;
+  readonly lostAfterMs: number;
   readonly peerQueueBytesSoft: number;
   readonly nbdBlockBytes: number;
   readonly nbdRequestBytesMax: number;

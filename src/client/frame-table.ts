@@ -12,6 +12,8 @@ export const NO_FRAME = -1;
  */
 export class FrameTable {
   readonly count: number;
+  /** Frames after those: accumulators of parity groups, which admission does not count. */
+  readonly accumulators: number;
   /** Slot that the frame's page belongs to. */
   readonly slot: Int32Array;
   readonly pageId: Float64Array;
@@ -33,9 +35,12 @@ export class FrameTable {
   readonly #base: number;
   readonly #free: Int32Array;
   #freeCount: number;
+  readonly #freeAccumulators: number[] = [];
 
-  constructor(arena: Arena, count: number) {
-    this.count = count;
+  constructor(arena: Arena, pages: number, accumulators = 0) {
+    this.count = pages;
+    this.accumulators = accumulators;
+    const count = pages + accumulators;
     this.#base = arena.allocate(count * PAGE_BYTES);
     this.slot = new Int32Array(count);
     this.pageId = new Float64Array(count);
@@ -47,9 +52,10 @@ export class FrameTable {
     this.placedOn = new Int32Array(count).fill(NO_FRAME);
     this.attempts = new Uint8Array(count);
     this.waiter = new Array(count).fill(undefined);
-    this.#free = new Int32Array(count);
-    for (let i = 0; i < count; i += 1) this.#free[i] = count - 1 - i;
-    this.#freeCount = count;
+    this.#free = new Int32Array(pages);
+    for (let i = 0; i < pages; i += 1) this.#free[i] = pages - 1 - i;
+    this.#freeCount = pages;
+    for (let i = accumulators - 1; i >= 0; i -= 1) this.#freeAccumulators.push(i);
   }
 
   get free(): number {
@@ -79,6 +85,29 @@ export class FrameTable {
     this.attempts[frame] = 0;
     this.placedOn[frame] = NO_FRAME;
     return frame;
+  }
+
+  /** All frames: those for pages, then accumulators. */
+  get total(): number {
+    return this.count + this.accumulators;
+  }
+
+  /** The frame of an accumulator; what is less than `count` is none. */
+  frameOf(accumulator: number): number {
+    return this.count + accumulator;
+  }
+
+  get accumulatorsLeft(): number {
+    return this.#freeAccumulators.length;
+  }
+
+  /** An accumulator's number, or NO_FRAME. */
+  takeAccumulator(): number {
+    return this.#freeAccumulators.pop() ?? NO_FRAME;
+  }
+
+  giveAccumulator(accumulator: number): void {
+    this.#freeAccumulators.push(accumulator);
   }
 
   give(frame: number): void {

@@ -1,16 +1,17 @@
 import { NO_FRAME } from "./frame-table.ts";
 
 /** What an outstanding frame of the page protocol asked for. */
-export const Asked = { NOTHING: 0, PUT: 1, GET: 2 } as const;
+/** OPERATION: of a parity server; its head is no frame but the operation's index. */
+export const Asked = { NOTHING: 0, PUT: 1, GET: 2, OPERATION: 3 } as const;
 
 /**
- * Requests sent on one link and not yet answered, by sequence number: each is a list of page frames, so there are
- * never more of them than frames.
+ * Requests sent on one link and not yet answered, by sequence number: each is a list of page frames or an operation,
+ * so there are never more of them than `requests`, the number of these.
  *
  *     ring:   … answered | oldest ········ next | free …
  *                         |<---- span ---->|
  *
- * The ring is twice the number of frames. A server answers in order, so the span stays below half of it; one that
+ * The ring is twice that number. A server answers in order, so the span stays below half of it; one that
  * leaves a request unanswered while it answers thousands of later ones is `outOfOrder`.
  */
 export class Window {
@@ -24,8 +25,8 @@ export class Window {
   #oldestSeq = 0;
   #outstanding = 0;
 
-  constructor(frames: number) {
-    const size = 2 ** Math.ceil(Math.log2(frames + 1) + 1);
+  constructor(requests: number) {
+    const size = 2 ** Math.ceil(Math.log2(requests + 1) + 1);
     this.#mask = size - 1;
     this.#kind = new Uint8Array(size);
     this.#seq = new Uint32Array(size);

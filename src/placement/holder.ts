@@ -1,5 +1,8 @@
 import type { Capacity } from "../../proto/peer/index.ts";
 
+/** server: memory server; parity: parity server. */
+export type HolderRole = "server" | "parity";
+
 /** up: pages go to and fro; away: unreachable, may come back with its pages; dead: provably gone with its pages. */
 export type HolderState = "up" | "away" | "dead";
 
@@ -15,16 +18,22 @@ export class Holder {
   state: HolderState = "away";
   /** Slots that mean a page of this holder. */
   livePages = 0;
+  /** Members and parity pages of groups, and operations, that name it: its row is needed while there are any. */
+  references = 0;
   /** Pages sent and not yet acknowledged. */
   unackedPages = 0;
   /** It said FULL and has not reported room since. */
   full = false;
   /** Smoothed time from request to answer. */
   latencyMs = 0;
+  /** It gave bytes that are not what was sent, or lacked a page. */
+  suspect = false;
+  readonly role: HolderRole;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
 
-  constructor(index: number, name: string, identity: string) {
+  constructor(index: number, name: string, identity: string, role: HolderRole = "server") {
     this.index = index;
+    this.role = role;
     this.name = name;
     this.identity = identity;
   }

@@ -1,7 +1,7 @@
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { Prng } from "../base/prng.ts";
-import { Holder } from "./holder.ts";
+import { Holder, type HolderRole } from "./holder.ts";
 
 /** A candidate so much slower than another, and slower than this at all, loses whatever room it has. */
 const SLOWER_FACTOR = 4;
@@ -18,6 +18,7 @@ export class IpTable {
   readonly #rows: (Holder | undefined)[] = [];
   readonly #byIdentity = new Map<string, Holder>();
   readonly #up: Holder[] = [];
+  readonly #parityUp: Holder[] = [];
 
   constructor(prng: Prng) {
     this.#prng = prng;
@@ -28,8 +29,22 @@ export class IpTable {
     return this.#rows.filter((row) => row !== undefined);
   }
 
+  /** Memory servers that are up. */
   get upCount(): number {
     return this.#up.length;
+  }
+
+  /** Parity servers that are up. */
+  get parityUpCount(): number {
+    return this.#parityUp.length;
+  }
+
+  /** True if a memory server that is up has less than a sixteenth of its frames free. */
+  get someShortOfRoom(): boolean {
+    for (const holder of this.#up) {
+      if (holder.capacity.limit > 0 && holder.freeEstimate * 16 < holder.capacity.limit) return true;
+    }
+    return false;
   }
 
   at(index: number): Holder {
@@ -41,10 +56,10 @@ export class IpTable {
   }
 
   /** The row of an identity, made if it is new; throws LIMIT_REACHED. */
-  admit(identity: string, name: string): Holder {
+  admit(identity: string, name: string, role: HolderRole = "server"): Holder {
     const known = this.#byIdentity.get(identity);
     if (known !== undefined) return known;
-    const holder = new Holder(this.#freeIndex(), name, identity);
+    const holder = new Holder(this.#freeIndex(), name, identity, role);
     this.#rows[holder.index] = holder;
     this.#byIdentity.set(identity, holder);
     return holder;
@@ -61,7 +76,7 @@ export class IpTable {
   setUp(holder: Holder): void {
     if (holder.state === "up") return;
     holder.state = "up";
-    this.#up.push(holder);
+    this.#listOf(holder).push(holder);
   }
 
   /** Not to be chosen for now; its pages may still be there. */
@@ -78,16 +93,20 @@ export class IpTable {
     this.forgetIfUnused(holder);
   }
 
+  #listOf(holder: Holder): Holder[] {
+    return holder.role === "parity" ? this.#parityUp : this.#up;
+  }
+
   #leaveUp(holder: Holder): void {
-    const at = this.#up.indexOf(holder);
-    if (at >= 0) this.#up.splice(at, 1);
+    const up = this.#listOf(holder);
+    const at = up.indexOf(holder);
+    if (at >= 0) up.splice(at, 1);
   }
 
   /** Frees a dead holder's row when no slot means it any more. */
   forgetIfUnused(holder: Holder): void {
-    if (holder.state === "dead" && holder.livePages === 0 && this.#rows[holder.index] === holder) {
-      this.#rows[holder.index] = undefined;
-    }
+    if (holder.state !== "dead" || holder.livePages > 0 || holder.references > 0) return;
+    if (this.#rows[holder.index] === holder) this.#rows[holder.index] = undefined;
   }
 
   /**
@@ -103,6 +122,16 @@ export class IpTable {
     const best = this.#better(first, second);
     if (!best.full && best.freeEstimate > 0 && takes(best)) return best;
     return this.#bestOfAll(takes);
+  }
+
+  /** Where the next parity page goes: the one with the most room of those that take it. */
+  chooseParity(takes: (holder: Holder) => boolean = anyHolder): Holder | undefined {
+    let best: Holder | undefined;
+    for (const holder of this.#parityUp) {
+      if (holder.full || holder.freeEstimate <= 0 || !takes(holder)) continue;
+      best = best === undefined ? holder : this.#better(best, holder);
+    }
+    return best;
   }
 
   #bestOfAll(takes: (holder: Holder) => boolean): Holder | undefined {

@@ -1,0 +1,281 @@
+import { invariant } from "../base/assert.ts";
+
+/** What protects the live members of a group. */
+export const GroupState = {
+  FREE: 0,
+  /** Members still join; their XOR accumulates in a frame of the client's. */
+  OPEN: 1,
+  /** No more join; the parity page is on its way, the accumulator is kept until it is acknowledged. */
+  CLOSING: 2,
+  /** The parity page is held. */
+  PROTECTED: 3,
+  /** Nothing: there is no parity page (any more), and no accumulator. Its members are alive, all of them. */
+  BARE: 4,
+  /** Its parity page is being made from others; its members-to-be are still in their old groups. */
+  COMPOSING: 5,
+} as const;
+
+/** No group, member or frame; the end of a list. */
+export const NONE = -1;
+
+const FIRST_GROUPS = 1024;
+
+/** A page as a member of a group. */
+export interface MemberPage {
+  pageId: number;
+  slot: number;
+  checksum: number;
+  /** Index of the holder. */
+  holder: number;
+}
+
+/**
+ * A client's parity groups and their members, a column a fact.
+ *
+ *     group g:   state, live, count, parity page (holder, id), accumulator      members g*stride … g*stride+count-1
+ *     member m:  page id, slot, checksum, holder, alive
+ *     slot s:    chain of its members, the live one (if any) first, then dead ones that their groups still need
+ *
+ * Bytes: 4 a slot, 26 a member, 30 a group. A member is a page: it never changes; only a rebuilt one moves, under a
+ * new id, to another holder. Removing one from a group moves the group's last into its place.
+ */
+export class GroupTable {
+  /** Members that a group can have. */
+  readonly stride: number;
+  state = new Uint8Array(FIRST_GROUPS);
+  count = new Uint8Array(FIRST_GROUPS);
+  live = new Uint8Array(FIRST_GROUPS);
+  /** Operations that the group's members or parity take part in: it may not be dropped or changed meanwhile. */
+  busy = new Uint8Array(FIRST_GROUPS);
+  /** 1: a member's holder, or that of the parity, is lost: one more loss may lose pages. */
+  degraded = new Uint8Array(FIRST_GROUPS);
+  parityHolder = new Uint16Array(FIRST_GROUPS);
+  parityId = new Float64Array(FIRST_GROUPS);
+  parityChecksum = new Uint32Array(FIRST_GROUPS);
+  accumulator = new Int32Array(FIRST_GROUPS);
+  /** Links of the list that the group is in; free groups are in one too. */
+  next = new Int32Array(FIRST_GROUPS);
+  previous = new Int32Array(FIRST_GROUPS);
+  pageId: Float64Array;
+  slot: Int32Array;
+  checksum: Uint32Array;
+  holder: Uint16Array;
+  alive: Uint8Array;
+  /** Next member of the same slot. */
+  older: Int32Array;
+  /** First member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
+  readonly #ofSlot: Int32Array;
+  #freeFirst = NONE;
+  #everUsed = 0;
+  #groups = 0;
+  #liveMembers = 0;
+  #deadMembers = 0;
+
+  constructor(slots: number, stride: number) {
+    this.stride = stride;
+    this.#ofSlot = new Int32Array(slots);
+    const members = FIRST_GROUPS * stride;
+    this.pageId = new Float64Array(members);
+    this.slot = new Int32Array(members);
+    this.checksum = new Uint32Array(members);
+    this.holder = new Uint16Array(members);
+    this.alive = new Uint8Array(members);
+    this.older = new Int32Array(members);
+  }
+
+  /** Groups in use, and how far they reach: every group is below. */
+  get groups(): number {
+    return this.#groups;
+  }
+
+  get end(): number {
+    return this.#everUsed;
+  }
+
+  get liveMembers(): number {
+    return this.#liveMembers;
+  }
+
+  get deadMembers(): number {
+    return this.#deadMembers;
+  }
+
+  /** Slots that the table knows. */
+  get slots(): number {
+    return this.#ofSlot.length;
+  }
+
+  /** The first member of the slot's chain, or NONE. */
+  newestOf(slot: number): number {
+    return this.#ofSlot[slot]! - 1;
+  }
+
+  groupOf(member: number): number {
+    return Math.floor(member / this.stride);
+  }
+
+  first(group: number): number {
+    return group * this.stride;
+  }
+
+  /** One past the group's last member. */
+  last(group: number): number {
+    return group * this.stride + this.count[group]!;
+  }
+
+  /** The slot's live member, or NONE. */
+  liveOf(slot: number): number {
+    const head = this.#ofSlot[slot]! - 1;
+    return head !== NONE && this.alive[head] === 1 ? head : NONE;
+  }
+
+  /** The member of this slot with this page id, alive or dead, or NONE. */
+  find(slot: number, pageId: number): number {
+    for (let member = this.#ofSlot[slot]! - 1; member !== NONE; member = this.older[member]!) {
+      if (this.pageId[member] === pageId) return member;
+    }
+    return NONE;
+  }
+
+  /** True if a member of the group is on the holder. */
+  hasHolder(group: number, holder: number): boolean {
+    for (let m = this.first(group); m < this.last(group); m += 1) if (this.holder[m] === holder) return true;
+    return false;
+  }
+
+  /** A new group without members. */
+  make(state: number): number {
+    let group = this.#freeFirst;
+    if (group !== NONE) this.#freeFirst = this.next[group]!;
+    else {
+      group = this.#everUsed;
+      if (group === this.state.length) this.#grow();
+      this.#everUsed += 1;
+    }
+    this.state[group] = state;
+    this.count[group] = 0;
+    this.live[group] = 0;
+    this.busy[group] = 0;
+    this.degraded[group] = 0;
+    this.accumulator[group] = NONE;
+    this.next[group] = NONE;
+    this.previous[group] = NONE;
+    this.#groups += 1;
+    return group;
+  }
+
+  /** Adds a page; an `alive` one is what its slot means, and the slot has no other such. */
+  add(group: number, page: Readonly<MemberPage>, alive: boolean): number {
+    invariant(this.count[group]! < this.stride, "a group has room for who joins");
+    const member = this.last(group);
+    this.count[group]! += 1;
+    this.pageId[member] = page.pageId;
+    this.slot[member] = page.slot;
+    this.checksum[member] = page.checksum;
+    this.holder[member] = page.holder;
+    this.alive[member] = alive ? 1 : 0;
+    if (alive) {
+      invariant(this.liveOf(page.slot) === NONE, "a slot has one live member at most");
+      this.live[group]! += 1;
+      this.#liveMembers += 1;
+    } else this.#deadMembers += 1;
+    this.#chain(member, alive);
+    return member;
+  }
+
+  #chain(member: number, alive: boolean): void {
+    const slot = this.slot[member]!;
+    const head = this.#ofSlot[slot]! - 1;
+    if (alive || head === NONE) {
+      this.older[member] = head;
+      this.#ofSlot[slot] = member + 1;
+    } else {
+      this.older[member] = this.older[head]!;
+      this.older[head] = member;
+    }
+  }
+
+  /** The member's slot means it no longer. */
+  kill(member: number): void {
+    invariant(this.alive[member] === 1, "a member dies once");
+    this.alive[member] = 0;
+    this.live[this.groupOf(member)]! -= 1;
+    this.#liveMembers -= 1;
+    this.#deadMembers += 1;
+  }
+
+  /** Takes a member out of its group; the group's last member takes its place. */
+  remove(member: number): void {
+    const group = this.groupOf(member);
+    this.#unchain(member);
+    if (this.alive[member] === 1) {
+      this.live[group]! -= 1;
+      this.#liveMembers -= 1;
+    } else this.#deadMembers -= 1;
+    const last = this.last(group) - 1;
+    this.count[group]! -= 1;
+    if (last !== member) this.#move(last, member);
+  }
+
+  #move(from: number, to: number): void {
+    this.pageId[to] = this.pageId[from]!;
+    this.slot[to] = this.slot[from]!;
+    this.checksum[to] = this.checksum[from]!;
+    this.holder[to] = this.holder[from]!;
+    this.alive[to] = this.alive[from]!;
+    this.older[to] = this.older[from]!;
+    this.#relink(this.slot[from]!, from, to);
+  }
+
+  #unchain(member: number): void {
+    this.#relink(this.slot[member]!, member, this.older[member]!);
+  }
+
+  /** Whatever pointed to `from` in the slot's chain points to `to`. */
+  #relink(slot: number, from: number, to: number): void {
+    if (this.#ofSlot[slot]! - 1 === from) {
+      this.#ofSlot[slot] = to + 1;
+      return;
+    }
+    let before = this.#ofSlot[slot]! - 1;
+    while (this.older[before] !== from) before = this.older[before]!;
+    this.older[before] = to;
+  }
+
+  /** Frees a group with whatever members it still has. */
+  free(group: number): void {
+    invariant(this.state[group] !== GroupState.FREE && this.busy[group] === 0, "an idle group is freed, once");
+    while (this.count[group]! > 0) this.remove(this.last(group) - 1);
+    this.state[group] = GroupState.FREE;
+    this.next[group] = this.#freeFirst;
+    this.#freeFirst = group;
+    this.#groups -= 1;
+  }
+
+  #grow(): void {
+    const groups = this.state.length * 2;
+    const members = groups * this.stride;
+    this.state = enlarged(this.state, new Uint8Array(groups));
+    this.count = enlarged(this.count, new Uint8Array(groups));
+    this.live = enlarged(this.live, new Uint8Array(groups));
+    this.busy = enlarged(this.busy, new Uint8Array(groups));
+    this.degraded = enlarged(this.degraded, new Uint8Array(groups));
+    this.parityHolder = enlarged(this.parityHolder, new Uint16Array(groups));
+    this.parityId = enlarged(this.parityId, new Float64Array(groups));
+    this.parityChecksum = enlarged(this.parityChecksum, new Uint32Array(groups));
+    this.accumulator = enlarged(this.accumulator, new Int32Array(groups));
+    this.next = enlarged(this.next, new Int32Array(groups));
+    this.previous = enlarged(this.previous, new Int32Array(groups));
+    this.pageId = enlarged(this.pageId, new Float64Array(members));
+    this.slot = enlarged(this.slot, new Int32Array(members));
+    this.checksum = enlarged(this.checksum, new Uint32Array(members));
+    this.holder = enlarged(this.holder, new Uint16Array(members));
+    this.alive = enlarged(this.alive, new Uint8Array(members));
+    this.older = enlarged(this.older, new Int32Array(members));
+  }
+}
+
+function enlarged<T extends { set(from: ArrayLike<number>): void; length: number }>(from: T, to: T): T {
+  to.set(from as unknown as ArrayLike<number>);
+  return to;
+}

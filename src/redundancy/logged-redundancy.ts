@@ -1,0 +1,220 @@
+import type { Holder } from "../placement/holder.ts";
+import { GroupState, GroupTable, NONE } from "./group-table.ts";
+import { Operation, OperationKind } from "./operation.ts";
+import { ParityLog } from "./parity-log.ts";
+import { type PageFigures, type RecoveryFigures, type Redundancy, type RedundancyPort, Rescue } from "./redundancy.ts";
+import { Reprotection } from "./reprotection.ts";
+
+export interface LoggedRedundancyOptions {
+  port: RedundancyPort;
+  slots: number;
+  mode: "mirror" | "parity";
+  groupSize: number;
+  operationsMax: number;
+  lostAfterMs: number;
+  retryMs: number;
+  reclaimShare: number;
+}
+
+/**
+ * Parity logging (Markatos and Dramitinos 1996; Newhall et al. 2008): pages join groups as they are acknowledged, a
+ * group's XOR is held by a parity server. A mirror is the same with groups of one, whose parity, a copy, is held by
+ * another memory server.
+ */
+export class LoggedRedundancy implements Redundancy {
+  readonly mode: "mirror" | "parity";
+  readonly groups: GroupTable;
+  readonly #port: RedundancyPort;
+  readonly #log: ParityLog;
+  readonly #reprotection: Reprotection;
+  readonly #scratch = new Operation(NONE);
+  #worst = 0;
+
+  constructor(options: LoggedRedundancyOptions) {
+    const { port, mode } = options;
+    this.mode = mode;
+    this.#port = port;
+    const groupSize = mode === "mirror" ? 1 : options.groupSize;
+    this.groups = new GroupTable(options.slots, groupSize);
+    this.#reprotection = new Reprotection({ ...options, groups: this.groups, mirror: mode === "mirror" });
+    this.#log = new ParityLog({
+      groups: this.groups,
+      port,
+      groupSize,
+      mirror: mode === "mirror",
+      settled: (group) => this.#settled(group),
+      drop: (group) => this.#reprotection.drop(group),
+    });
+  }
+
+  get hasRoom(): boolean {
+    return this.#log.hasRoom;
+  }
+
+  #settled(group: number): void {
+    this.#reprotection.settled(group);
+    // Reads of a page whose server went while its group was open could not be helped before.
+    if (this.groups.degraded[group] === 1) this.#port.readAgain();
+  }
+
+  pageHeld(slot: number, frame: number, pageId: number, checksum: number, holder: Holder): void {
+    holder.references += 1;
+    if (this.#log.join(slot, frame, pageId, checksum, holder)) return;
+    const group = this.groups.make(GroupState.BARE);
+    this.groups.add(group, { slot, pageId, checksum, holder: holder.index }, true);
+    this.#reprotection.classify(group);
+  }
+
+  pageDead(slot: number): void {
+    const member = this.groups.liveOf(slot);
+    const group = this.groups.groupOf(member);
+    this.groups.kill(member);
+    const state = this.groups.state[group];
+    if (state === GroupState.OPEN) {
+      if (this.groups.live[group]! > 0) return;
+      this.#log.abandon(group);
+      this.#reprotection.drop(group);
+    } else if (state !== GroupState.CLOSING) this.#reprotection.memberDied(group);
+  }
+
+  wants(holder: number, slot: number, pageId: number): boolean {
+    const { groups } = this;
+    if (this.#port.table.at(holder).role === "parity") return this.#isParityOf(slot, holder, pageId);
+    if (slot >= groups.slots) return false;
+    const member = groups.find(slot, pageId);
+    if (member !== NONE && groups.holder[member] === holder) return true;
+    return this.#reprotection.expects(holder, pageId) || this.#isCopy(slot, holder, pageId);
+  }
+
+  /** True if the page is the group's parity page, held or on its way. */
+  #isParityOf(group: number, holder: number, pageId: number): boolean {
+    if (group >= this.groups.end) return false;
+    const { state, parityHolder, parityId } = this.groups;
+    const has =
+      state[group] === GroupState.PROTECTED ||
+      state[group] === GroupState.CLOSING ||
+      state[group] === GroupState.COMPOSING;
+    return has && parityHolder[group] === holder && parityId[group] === pageId;
+  }
+
+  #isCopy(slot: number, holder: number, pageId: number): boolean {
+    if (this.mode !== "mirror") return false;
+    for (let m = this.groups.newestOf(slot); m !== NONE; m = this.groups.older[m]!) {
+      if (this.#isParityOf(this.groups.groupOf(m), holder, pageId)) return true;
+    }
+    return false;
+  }
+
+  parityHeld(accumulator: number): void {
+    this.#log.held(accumulator);
+  }
+
+  parityReturned(accumulator: number): void {
+    this.#log.returned(accumulator);
+  }
+
+  operationDone(operation: Operation, status: number, checksum: number): void {
+    this.#reprotection.operationDone(operation, status, checksum);
+    this.#port.readAgain();
+  }
+
+  rescue(slot: number, frame: number): Rescue {
+    const { groups } = this;
+    const member = groups.liveOf(slot);
+    const group = groups.groupOf(member);
+    const isDead = this.#port.table.at(groups.holder[member]!).state === "dead";
+    switch (groups.state[group]) {
+      case GroupState.OPEN:
+        this.#log.close(group);
+        return Rescue.LATER;
+      case GroupState.PROTECTED:
+        return this.mode === "mirror" ? this.#readCopy(group, frame, isDead) : this.#recover(member, frame, isDead);
+      case GroupState.BARE:
+        return isDead ? Rescue.NEVER : Rescue.LATER;
+      default:
+        return Rescue.LATER;
+    }
+  }
+
+  #readCopy(group: number, frame: number, isDead: boolean): Rescue {
+    const holder = this.groups.parityHolder[group]!;
+    if (this.#port.isLinked(holder)) {
+      this.#port.readCopy(holder, frame, this.groups.parityId[group]!, this.groups.parityChecksum[group]!);
+      return Rescue.UNDER_WAY;
+    }
+    return isDead && this.#port.table.at(holder).state === "dead" ? Rescue.NEVER : Rescue.LATER;
+  }
+
+  #recover(member: number, frame: number, isDead: boolean): Rescue {
+    const { groups } = this;
+    const group = groups.groupOf(member);
+    const server = this.#port.table.at(groups.parityHolder[group]!);
+    let linked = this.#port.isLinked(server.index);
+    let anyDead = server.state === "dead";
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m === member) continue;
+      const holder = this.#port.table.at(groups.holder[m]!);
+      linked &&= this.#port.isLinked(holder.index);
+      anyDead ||= holder.state === "dead";
+    }
+    if (isDead && anyDead) return Rescue.NEVER;
+    if (!linked) return Rescue.LATER;
+    this.#scratch.reset(OperationKind.REBUILD);
+    this.#reprotection.describeLost(this.#scratch, member);
+    this.#port.recover(server, frame, this.#scratch);
+    return Rescue.UNDER_WAY;
+  }
+
+  /** The slot's page is not right where it should be: it is to be made anew elsewhere. */
+  pageWrong(slot: number): void {
+    const member = this.groups.liveOf(slot);
+    if (member !== NONE) this.#reprotection.rebuildMember(member);
+  }
+
+  holderUp(holder: Holder): void {
+    this.#reprotection.holderUp(holder);
+  }
+
+  holderAway(holder: Holder): void {
+    this.#log.closeAll(holder.index);
+    this.#reprotection.holderGone(holder);
+  }
+
+  holderDead(holder: Holder): void {
+    this.holderAway(holder);
+  }
+
+  barrier(): () => boolean {
+    return this.#log.barrier();
+  }
+
+  flush(nowMs: number): void {
+    this.#log.flush();
+    this.#reprotection.work(nowMs);
+  }
+
+  tick(nowMs: number): void {
+    this.flush(nowMs);
+    const { unprotected } = this.figures();
+    this.#worst = unprotected === 0 ? 0 : Math.max(this.#worst, unprotected);
+  }
+
+  figures(): PageFigures {
+    const { groups } = this;
+    let unprotected = 0;
+    for (let group = 0; group < groups.end; group += 1) {
+      const state = groups.state[group];
+      const isBare = state === GroupState.BARE;
+      if (isBare || (state === GroupState.PROTECTED && groups.degraded[group] === 1)) unprotected += groups.live[group]!;
+    }
+    return { live: groups.liveMembers, dead: groups.deadMembers, unprotected };
+  }
+
+  recovery(): RecoveryFigures {
+    const { unprotected } = this.figures();
+    if (unprotected === 0) return { state: "idle", done: 0, total: 0 };
+    const total = Math.max(this.#worst, unprotected);
+    const state = this.#reprotection.bareGroups > 0 ? "reprotecting" : "rebuilding";
+    return { state, done: total - unprotected, total };
+  }
+}

@@ -1,0 +1,55 @@
+import { type PageFigures, type RecoveryFigures, type Redundancy, type RedundancyPort, Rescue } from "./redundancy.ts";
+
+/** Each page is on one server, and gone with it. */
+export class NoRedundancy implements Redundancy {
+  readonly mode = "none";
+  readonly groups = undefined;
+  readonly hasRoom = true;
+  readonly #port: Pick<RedundancyPort, "invalidate" | "table">;
+  #live = 0;
+
+  constructor(port: Pick<RedundancyPort, "invalidate" | "table">) {
+    this.#port = port;
+  }
+
+  pageHeld(): void {
+    this.#live += 1;
+  }
+
+  pageDead(_slot: number, pageId: number, holder: number): void {
+    this.#live -= 1;
+    this.#port.invalidate(holder, pageId);
+  }
+
+  wants(): boolean {
+    return false;
+  }
+
+  /** Nothing but its holder has a page; it may come back. */
+  rescue(): Rescue {
+    return Rescue.LATER;
+  }
+
+  pageWrong(): void {}
+
+  parityHeld(): void {}
+  parityReturned(): void {}
+  operationDone(): void {}
+  holderUp(): void {}
+  holderAway(): void {}
+  holderDead(): void {}
+  flush(): void {}
+  tick(): void {}
+
+  barrier(): () => boolean {
+    return () => true;
+  }
+
+  figures(): PageFigures {
+    return { live: this.#live, dead: 0, unprotected: this.#live };
+  }
+
+  recovery(): RecoveryFigures {
+    return { state: "idle", done: 0, total: 0 };
+  }
+}

@@ -1,0 +1,241 @@
+import type { Holder } from "../placement/holder.ts";
+import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
+import type { RedundancyPort } from "./redundancy.ts";
+
+/** Positions of groups that are open, or were opened after the oldest that is. */
+const RING = 4096;
+
+export interface ParityLogOptions {
+  groups: GroupTable;
+  port: RedundancyPort;
+  /** Members that a group is to have. */
+  groupSize: number;
+  /** True: parity goes to memory servers (a group's only member is copied), false: to parity servers. */
+  mirror: boolean;
+  /** A group's parity is held, or cannot be sent for now. */
+  settled: (group: number) => void;
+  /** The group has no live member left. */
+  drop: (group: number) => void;
+}
+
+/**
+ * The groups that pages join as they are acknowledged (parity logging).
+ *
+ *     ring:  oldest open … | g | - | g | g | … newest        cursor of a holder: it is in every open group before
+ *
+ * Each holder goes along the ring by itself: its next page joins the next open group without it. What was
+ * acknowledged is protected from then on: by the accumulator, until the parity page is held.
+ */
+export class ParityLog {
+  readonly #groups: GroupTable;
+  readonly #port: RedundancyPort;
+  readonly #options: ParityLogOptions;
+  readonly #openMax: number;
+  readonly #ring = new Int32Array(RING).fill(NONE);
+  readonly #cursors: number[] = [];
+  readonly #groupOf: Int32Array;
+  readonly #toSend: number[] = [];
+  #sendFrom = 0;
+  #head = 0;
+  #tail = 0;
+  #open = 0;
+  #epoch = 0;
+  readonly #closingIn = new Map<number, number>();
+  readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
+  #closingGroup = NONE;
+  readonly #takesCopy = (holder: Holder): boolean =>
+    !this.#groups.hasHolder(this.#closingGroup, holder.index) && this.#port.takesPages(holder);
+  readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
+
+  constructor(options: ParityLogOptions) {
+    this.#options = options;
+    this.#groups = options.groups;
+    this.#port = options.port;
+    this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
+    this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
+  }
+
+  /** True while accumulators are left for what is on its way; without anybody to send parity to, they do not count. */
+  get hasRoom(): boolean {
+    const { accumulators, accumulatorsLeft } = this.#port;
+    return accumulatorsLeft * 4 > accumulators || this.#nobodyToSendTo;
+  }
+
+  get #nobodyToSendTo(): boolean {
+    const { table } = this.#port;
+    return this.#options.mirror ? table.upCount < 2 : table.parityUpCount === 0;
+  }
+
+  /** Members that a group can have now. */
+  get target(): number {
+    return Math.max(1, Math.min(this.#options.groupSize, this.#port.table.upCount));
+  }
+
+  /** The page in `frame` joins a group; false if there is none for it. */
+  join(slot: number, frame: number, pageId: number, checksum: number, holder: Holder): boolean {
+    const group = this.#openFor(holder.index);
+    if (group === NONE) return false;
+    const groups = this.#groups;
+    this.#port.accumulate(groups.accumulator[group]!, frame, groups.count[group] === 0);
+    this.#page.pageId = pageId;
+    this.#page.slot = slot;
+    this.#page.checksum = checksum;
+    this.#page.holder = holder.index;
+    groups.add(group, this.#page, true);
+    if (groups.count[group]! >= this.target) this.close(group);
+    return true;
+  }
+
+  #openFor(holder: number): number {
+    let at = Math.max(this.#cursors[holder] ?? 0, this.#head);
+    while (at < this.#tail) {
+      const group = this.#ring[at % RING]!;
+      at += 1;
+      if (group === NONE || this.#groups.hasHolder(group, holder)) continue;
+      this.#cursors[holder] = at;
+      return group;
+    }
+    const made = this.#openOne();
+    this.#cursors[holder] = this.#tail;
+    return made;
+  }
+
+  #openOne(): number {
+    if (this.#open >= this.#openMax || this.#tail - this.#head >= RING) this.close(this.#ring[this.#head % RING]!);
+    const accumulator = this.#port.takeAccumulator();
+    if (accumulator === NONE) return NONE;
+    const group = this.#groups.make(GroupState.OPEN);
+    this.#groups.accumulator[group] = accumulator;
+    this.#groupOf[accumulator] = group;
+    // An open group is in no list: its links are free to say where it is in the ring.
+    this.#groups.next[group] = this.#tail % RING;
+    this.#ring[this.#tail % RING] = group;
+    this.#tail += 1;
+    this.#open += 1;
+    return group;
+  }
+
+  /** No more members join: the parity page is to be sent. */
+  close(group: number): void {
+    this.#leaveRing(group);
+    const groups = this.#groups;
+    groups.state[group] = GroupState.CLOSING;
+    groups.previous[group] = this.#epoch;
+    this.#closingIn.set(this.#epoch, (this.#closingIn.get(this.#epoch) ?? 0) + 1);
+    this.#toSend.push(group);
+  }
+
+  #leaveRing(group: number): void {
+    this.#ring[this.#groups.next[group]!] = NONE;
+    this.#open -= 1;
+    while (this.#head < this.#tail && this.#ring[this.#head % RING] === NONE) this.#head += 1;
+  }
+
+  /** Closes all open groups, or those with a member on the holder. */
+  closeAll(holder = NONE): void {
+    for (let at = this.#head; at < this.#tail; at += 1) {
+      const group = this.#ring[at % RING]!;
+      if (group === NONE) continue;
+      if (holder === NONE || this.#groups.hasHolder(group, holder)) this.close(group);
+    }
+  }
+
+  /** An open group has no live member left. */
+  abandon(group: number): void {
+    this.#leaveRing(group);
+    this.#release(group);
+  }
+
+  #release(group: number): void {
+    const accumulator = this.#groups.accumulator[group]!;
+    this.#groupOf[accumulator] = NONE;
+    this.#groups.accumulator[group] = NONE;
+    this.#port.giveAccumulator(accumulator);
+  }
+
+  /** All groups that are open or closing now are waited for: true once none of them is closing any more. */
+  barrier(): () => boolean {
+    this.closeAll();
+    const epoch = this.#epoch;
+    this.#epoch = (this.#epoch + 1) & 0x7fff_ffff;
+    return () => this.#nobodyToSendTo || !this.#anyClosingUpTo(epoch);
+  }
+
+  #anyClosingUpTo(epoch: number): boolean {
+    for (const closing of this.#closingIn.keys()) if (closing <= epoch) return true;
+    return false;
+  }
+
+  /** Sends the parity pages of closed groups. */
+  flush(): void {
+    const queue = this.#toSend;
+    while (this.#sendFrom < queue.length) {
+      const group = queue[this.#sendFrom]!;
+      if (this.#groups.live[group] === 0) {
+        this.#sendFrom += 1;
+        this.#unsettle(group);
+        this.#release(group);
+        this.#options.drop(group);
+      } else if (this.#send(group)) this.#sendFrom += 1;
+      else if (this.#accumulatorsScarce) {
+        this.#sendFrom += 1;
+        this.#giveUp(group);
+      } else break;
+    }
+    if (this.#sendFrom > 0 && this.#sendFrom === queue.length) {
+      queue.length = 0;
+      this.#sendFrom = 0;
+    } else if (this.#sendFrom > RING) {
+      queue.splice(0, this.#sendFrom);
+      this.#sendFrom = 0;
+    }
+  }
+
+  get #accumulatorsScarce(): boolean {
+    return this.#nobodyToSendTo && this.#port.accumulatorsLeft * 4 <= this.#port.accumulators;
+  }
+
+  #send(group: number): boolean {
+    const { table } = this.#port;
+    const groups = this.#groups;
+    this.#closingGroup = group;
+    const holder = this.#options.mirror ? table.choose(this.#takesCopy) : table.chooseParity(this.#takesParity);
+    if (holder === undefined) return false;
+    const id = this.#port.newPageId();
+    groups.parityHolder[group] = holder.index;
+    groups.parityId[group] = id;
+    const slot = this.#options.mirror ? groups.slot[groups.first(group)]! : group;
+    return this.#port.putParity(groups.accumulator[group]!, holder, id, slot, group);
+  }
+
+  /** There is nobody for the group's parity, and accumulators run short: it stays without for now. */
+  #giveUp(group: number): void {
+    this.#unsettle(group);
+    this.#release(group);
+    this.#groups.state[group] = GroupState.BARE;
+    this.#options.settled(group);
+  }
+
+  #unsettle(group: number): void {
+    const epoch = this.#groups.previous[group]!;
+    const left = this.#closingIn.get(epoch)! - 1;
+    if (left === 0) this.#closingIn.delete(epoch);
+    else this.#closingIn.set(epoch, left);
+    this.#groups.previous[group] = NONE;
+    this.#groups.next[group] = NONE;
+  }
+
+  /** The group's parity page is held by the holder that it was sent to. */
+  held(accumulator: number): void {
+    const group = this.#groupOf[accumulator]!;
+    this.#unsettle(group);
+    this.#release(group);
+    this.#groups.state[group] = GroupState.PROTECTED;
+    this.#options.settled(group);
+  }
+
+  /** The parity page was refused, or its link ended: it is sent again, elsewhere or later. */
+  returned(accumulator: number): void {
+    this.#toSend.push(this.#groupOf[accumulator]!);
+  }
+}

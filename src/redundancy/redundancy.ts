@@ -1,0 +1,103 @@
+import type { Holder } from "../placement/holder.ts";
+import type { IpTable } from "../placement/ip-table.ts";
+import type { GroupTable } from "./group-table.ts";
+import type { Operation } from "./operation.ts";
+
+export type RedundancyMode = "none" | "mirror" | "parity";
+
+/** What can be done for a read whose holder does not answer. */
+export const Rescue = {
+  /** The page is being read or computed from others: the frame is told. */
+  UNDER_WAY: 0,
+  /** Not now: a needed node is away. To be asked again. */
+  LATER: 1,
+  /** Never: too much is provably gone. */
+  NEVER: 2,
+} as const;
+export type Rescue = (typeof Rescue)[keyof typeof Rescue];
+
+/** Live pages, dead ones that groups still need, and live ones that one more loss might take. */
+export interface PageFigures {
+  live: number;
+  dead: number;
+  unprotected: number;
+}
+
+/** How background work stands. */
+export interface RecoveryFigures {
+  state: "idle" | "rebuilding" | "reprotecting";
+  /** Pages made safe again since the work began, and those that were not safe then. */
+  done: number;
+  total: number;
+}
+
+/** What a mode of redundancy asks of the client's core. */
+export interface RedundancyPort {
+  readonly table: IpTable;
+  /** True if a link to the holder stands. */
+  isLinked(holder: number): boolean;
+  /** True if the link to the holder takes long messages now. */
+  takesPages(holder: Holder): boolean;
+  invalidate(holder: number, pageId: number): void;
+  /** The holder is asked for a list later on: something may have come to it that nobody means. */
+  listLater(holder: number): void;
+  newPageId(): number;
+  /** A frame for an accumulator, or NONE. */
+  takeAccumulator(): number;
+  giveAccumulator(frame: number): void;
+  /** Frames left for accumulators, and how many there are. */
+  readonly accumulatorsLeft: number;
+  readonly accumulators: number;
+  /** The accumulator becomes (first) the frame's page, or its XOR with it. */
+  accumulate(accumulator: number, frame: number, first: boolean): void;
+  /** Puts the accumulator's page under this id on the holder; `described` by its group where it is a parity server. */
+  putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean;
+  /** The descriptor of the group is sent (again) to the parity server that has it. */
+  describe(group: number): void;
+  /** Sends COMPOSE or REBUILD to a parity server; the outcome comes to `operationDone`. */
+  operate(holder: Holder, operation: Operation): boolean;
+  /** Asks a parity server for the page of the frame, made from these sources. */
+  recover(holder: Holder, frame: number, operation: Operation): void;
+  /** Asks a holder for a page that stands for the frame's. */
+  readCopy(holder: number, frame: number, pageId: number, checksum: number): void;
+  /** The slot's page is now elsewhere, under another id. */
+  pageMoved(slot: number, holder: number, pageId: number, checksum: number): void;
+  /** The slot's page is provably lost. */
+  pageLost(slot: number, why: string): void;
+  /** Reads that wait for a holder are to be looked up anew. */
+  readAgain(): void;
+  notice(text: string): void;
+}
+
+/** A way of protecting pages against the loss of a server. */
+export interface Redundancy {
+  readonly mode: RedundancyMode;
+  /** Undefined without redundancy. */
+  readonly groups: GroupTable | undefined;
+  /** False: no more pages are to be placed until parity has been acknowledged. */
+  readonly hasRoom: boolean;
+  /** The page in `frame` is held, and the slot means it now. The frame's bytes are valid during the call. */
+  pageHeld(slot: number, frame: number, pageId: number, checksum: number, holder: Holder): void;
+  /** The slot means this page no longer. */
+  pageDead(slot: number, pageId: number, holder: number): void;
+  /** True if the holder should have this page, whether its slot means it or not. */
+  wants(holder: number, slot: number, pageId: number): boolean;
+  /** The accumulator's page is held by the holder; refused for want of room; or its link ended. */
+  parityHeld(accumulator: number, holder: Holder): void;
+  parityReturned(accumulator: number): void;
+  operationDone(operation: Operation, status: number, checksum: number): void;
+  /** The slot's page turned out to be missing or wrong where it should be. */
+  pageWrong(slot: number): void;
+  /** What to do for a read whose holder is not linked, or gave wrong bytes. */
+  rescue(slot: number, frame: number): Rescue;
+  /** A link to the holder came up; ended; the holder is provably gone. */
+  holderUp(holder: Holder): void;
+  holderAway(holder: Holder): void;
+  holderDead(holder: Holder): void;
+  /** Closes open groups; true once everything acknowledged before is protected as far as it can be. */
+  barrier(): () => boolean;
+  flush(nowMs: number): void;
+  tick(nowMs: number): void;
+  figures(): PageFigures;
+  recovery(): RecoveryFigures;
+}

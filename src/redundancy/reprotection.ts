@@ -1,0 +1,583 @@
+import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
+import type { Holder } from "../placement/holder.ts";
+import { GroupLists } from "./group-lists.ts";
+import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
+import { type Operation, OperationKind, OperationPool } from "./operation.ts";
+import type { RedundancyPort } from "./redundancy.ts";
+
+const BARE = 0;
+const DEGRADED = 1;
+/** Lists of groups that have room or dead members, by the number of live ones. */
+const BY_LIVE = 2;
+const LISTS = BY_LIVE + 9;
+/** Groups looked at for one that goes with another. */
+const LOOKED_AT = 48;
+
+export interface ReprotectionOptions {
+  groups: GroupTable;
+  port: RedundancyPort;
+  mirror: boolean;
+  /** Operations under way at a time. */
+  operationsMax: number;
+  /** An unreachable server counts as lost after so long. */
+  lostAfterMs: number;
+  /** After an operation that failed no other is begun for so long. */
+  retryMs: number;
+  /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
+  reclaimShare: number;
+}
+
+/**
+ * Brings every group back to full protection, and dead members back as free frames, by operations of the parity
+ * servers:
+ *
+ *     DEGRADED   one member's server lost       -> REBUILD it elsewhere (a server of the group: both become BARE)
+ *                only dead members, or parity   -> BARE
+ *     BARE       COMPOSE a group from the members' pages, together with other bare groups while they fit
+ *     BY_LIVE    too many dead: COMPOSE the live members of few groups into one, from old parity and dead pages
+ *                (leave, merge) or from the live pages (join), whichever is less to fetch
+ *
+ * Nothing is changed in place: a new group replaces old ones when it is acknowledged, so that a lost or repeated
+ * operation changes nothing.
+ */
+export class Reprotection {
+  readonly #groups: GroupTable;
+  readonly #port: RedundancyPort;
+  readonly #options: ReprotectionOptions;
+  readonly #lists: GroupLists;
+  readonly #operations: OperationPool;
+  /** When each holder's link ended, by index; 0: it stands. */
+  readonly #awaySinceMs: number[] = [];
+  readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
+  #nowMs = 0;
+  #pausedUntilMs = 0;
+  #busyGroup = NONE;
+  readonly #outsideGroup = (holder: Holder): boolean =>
+    !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
+  readonly #anyUsable = (holder: Holder): boolean => this.#isUsable(holder);
+  readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
+
+  constructor(options: ReprotectionOptions) {
+    this.#options = options;
+    this.#groups = options.groups;
+    this.#port = options.port;
+    this.#lists = new GroupLists(options.groups, LISTS);
+    this.#operations = new OperationPool(options.operationsMax);
+  }
+
+  get underWay(): number {
+    return this.#operations.underWay;
+  }
+
+  get bareGroups(): number {
+    return this.#lists.length(BARE);
+  }
+
+  /** True if an operation under way may put this page on the holder. */
+  expects(holder: number, pageId: number): boolean {
+    for (let i = 0; i < this.#operations.size; i += 1) {
+      const operation = this.#operations.at(i);
+      if (operation.kind !== OperationKind.REBUILD) continue;
+      if (operation.newPageId === pageId && operation.target === holder) return true;
+    }
+    return false;
+  }
+
+  #isUsable(holder: Holder): boolean {
+    return this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
+  }
+
+  /** True if the holder counts as lost: provably dead, or away for long. */
+  #isLost(index: number): boolean {
+    const holder = this.#port.table.at(index);
+    if (holder.state === "dead") return true;
+    const since = this.#awaySinceMs[index] ?? 0;
+    return holder.state === "away" && since > 0 && this.#nowMs - since >= this.#options.lostAfterMs;
+  }
+
+  #isDead(index: number): boolean {
+    return this.#port.table.at(index).state === "dead";
+  }
+
+  /** Puts the group where its state says; drops one that nothing is alive in. */
+  classify(group: number): void {
+    const { state, busy, live, degraded } = this.#groups;
+    if (busy[group]! > 0 || (state[group] !== GroupState.PROTECTED && state[group] !== GroupState.BARE)) {
+      this.#lists.put(group, NONE);
+    } else if (live[group] === 0) this.drop(group);
+    else if (state[group] === GroupState.BARE) this.#lists.put(group, BARE);
+    else if (degraded[group] === 1) this.#lists.put(group, DEGRADED);
+    else if (live[group]! < this.#groups.stride) this.#lists.put(group, BY_LIVE + live[group]!);
+    else this.#lists.put(group, NONE);
+  }
+
+  /** A group's parity is held now, or it has none: finds out how it stands. */
+  settled(group: number): void {
+    const { state, parityHolder, degraded } = this.#groups;
+    if (state[group] === GroupState.PROTECTED) this.#port.table.at(parityHolder[group]!).references += 1;
+    degraded[group] = this.#isDegraded(group) ? 1 : 0;
+    if (state[group] === GroupState.BARE) this.#purge(group);
+    this.classify(group);
+  }
+
+  #isDegraded(group: number): boolean {
+    if (this.#groups.state[group] !== GroupState.PROTECTED) return false;
+    return !this.#port.isLinked(this.#groups.parityHolder[group]!) || this.#unlinked(group) > 0;
+  }
+
+  /** Members whose server is not linked. */
+  #unlinked(group: number): number {
+    let count = 0;
+    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
+      if (!this.#port.isLinked(this.#groups.holder[m]!)) count += 1;
+    }
+    return count;
+  }
+
+  /** Frees the group, its members' frames and its parity. */
+  drop(group: number): void {
+    this.#lists.put(group, NONE);
+    const groups = this.#groups;
+    for (let m = groups.first(group); m < groups.last(group); m += 1) this.#discard(m);
+    if (groups.state[group] === GroupState.PROTECTED) this.#dropParity(group);
+    groups.free(group);
+  }
+
+  #dropParity(group: number): void {
+    const { parityHolder, parityId } = this.#groups;
+    this.#port.invalidate(parityHolder[group]!, parityId[group]!);
+    this.#dereference(parityHolder[group]!);
+  }
+
+  /** The member's page is needed no more; the caller takes it out. */
+  #discard(member: number): void {
+    const { holder, pageId } = this.#groups;
+    this.#port.invalidate(holder[member]!, pageId[member]!);
+    this.#dereference(holder[member]!);
+  }
+
+  #dereference(index: number): void {
+    const holder = this.#port.table.at(index);
+    holder.references -= 1;
+    this.#port.table.forgetIfUnused(holder);
+  }
+
+  /** Takes the dead members out of a group that has no parity to need them. */
+  #purge(group: number): void {
+    for (let m = this.#groups.last(group) - 1; m >= this.#groups.first(group); m -= 1) {
+      if (this.#groups.alive[m] === 1) continue;
+      this.#discard(m);
+      this.#groups.remove(m);
+    }
+  }
+
+  /** A live member of a settled group died. */
+  memberDied(group: number): void {
+    if (this.#groups.busy[group]! > 0) return;
+    if (this.#groups.state[group] === GroupState.BARE) this.#purge(group);
+    this.classify(group);
+  }
+
+  // Servers that come and go
+
+  holderUp(holder: Holder): void {
+    if ((this.#awaySinceMs[holder.index] ?? 0) === 0) return;
+    this.#awaySinceMs[holder.index] = 0;
+    this.#reconsider();
+  }
+
+  /** Away or dead: whatever has something there is in danger. */
+  holderGone(holder: Holder): void {
+    if ((this.#awaySinceMs[holder.index] ?? 0) === 0) this.#awaySinceMs[holder.index] = Math.max(1, this.#nowMs);
+    this.#reconsider();
+  }
+
+  #reconsider(): void {
+    const { end, state, degraded, busy } = this.#groups;
+    for (let group = 0; group < end; group += 1) {
+      if (state[group] !== GroupState.PROTECTED) continue;
+      degraded[group] = this.#isDegraded(group) ? 1 : 0;
+      if (busy[group] === 0) this.classify(group);
+    }
+  }
+
+  // Work
+
+  /** Begins as many operations as may be under way. */
+  work(nowMs: number): void {
+    this.#nowMs = nowMs;
+    if (this.#options.mirror || nowMs < this.#pausedUntilMs) return;
+    this.#workOn(DEGRADED, (group) => this.#mend(group));
+    this.#workOn(BARE, (group) => this.#protect(group));
+    this.#reclaim();
+  }
+
+  #workOn(list: number, step: (group: number) => boolean): void {
+    let idle = 0;
+    while (idle < LOOKED_AT && idle < this.#lists.length(list)) {
+      if (this.#operations.underWay >= this.#operations.size) return;
+      const group = this.#lists.head(list);
+      if (step(group)) continue;
+      if (this.#lists.of(group) === list) this.#lists.rotate(group);
+      idle += 1;
+    }
+  }
+
+  /** One step for a degraded group; false if there is nothing to do now. */
+  #mend(group: number): boolean {
+    const groups = this.#groups;
+    let lost = NONE;
+    let missing = 0;
+    let allDead = true;
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      const holder = groups.holder[m]!;
+      if (this.#port.isLinked(holder)) continue;
+      missing += 1;
+      if (!this.#isDead(holder)) allDead = false;
+      if (!this.#isLost(holder)) return false;
+      if (groups.alive[m] === 1) lost = m;
+    }
+    const parity = groups.parityHolder[group]!;
+    const hasParity = this.#port.isLinked(parity);
+    if (!hasParity && !this.#isLost(parity)) return false;
+    if (lost === NONE) return (missing > 0 || !hasParity) && this.#makeBare(group, hasParity);
+    if (hasParity && missing === 1) return this.#rebuild(group, lost);
+    if (!allDead || !(hasParity || this.#isDead(parity))) return false;
+    return this.#loseAndBare(group);
+  }
+
+  /** The parity is of no use any more: the live members look for a new group. */
+  #makeBare(group: number, hasParity: boolean): boolean {
+    const parity = this.#groups.parityHolder[group]!;
+    // A parity server that may return is given up only for another.
+    if (!hasParity && !this.#isDead(parity) && this.#port.table.parityUpCount === 0) return false;
+    this.#dropParity(group);
+    this.#groups.state[group] = GroupState.BARE;
+    this.#groups.degraded[group] = 0;
+    this.#purge(group);
+    this.classify(group);
+    return true;
+  }
+
+  /** More is provably gone than the parity can make up for. */
+  #loseAndBare(group: number): boolean {
+    this.#dropParity(group);
+    this.#groups.state[group] = GroupState.BARE;
+    this.#groups.degraded[group] = 0;
+    this.#purge(group);
+    this.#loseDead(group);
+    this.classify(group);
+    return true;
+  }
+
+  /** Members of a bare group whose server is dead are lost. */
+  #loseDead(group: number): void {
+    const groups = this.#groups;
+    for (let m = groups.last(group) - 1; m >= groups.first(group); m -= 1) {
+      if (!this.#isDead(groups.holder[m]!)) continue;
+      groups.busy[group]! += 1;
+      const { name } = this.#port.table.at(groups.holder[m]!);
+      this.#port.pageLost(groups.slot[m]!, `its server "${name}" is gone, and so is what could make up for it`);
+      groups.busy[group]! -= 1;
+      this.#discard(m);
+      groups.remove(m);
+    }
+  }
+
+  /** The member of a group whose page is to be made anew elsewhere. */
+  rebuildMember(member: number): void {
+    const group = this.#groups.groupOf(member);
+    const { state, busy, parityHolder } = this.#groups;
+    if (this.#options.mirror || state[group] !== GroupState.PROTECTED || busy[group]! > 0) return;
+    if (this.#operations.underWay >= this.#operations.size) return;
+    if (!this.#port.isLinked(parityHolder[group]!)) return;
+    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
+      if (m !== member && !this.#port.isLinked(this.#groups.holder[m]!)) return;
+    }
+    this.#rebuild(group, member);
+  }
+
+  #rebuild(group: number, member: number): boolean {
+    const { table } = this.#port;
+    const groups = this.#groups;
+    this.#busyGroup = group;
+    const target = table.choose(this.#outsideGroup) ?? table.choose(this.#anyUsable);
+    const server = table.at(groups.parityHolder[group]!);
+    if (target === undefined || !this.#port.takesPages(server)) return false;
+    const operation = this.#operations.take(OperationKind.REBUILD)!;
+    operation.from[0] = group;
+    operation.fromCount = 1;
+    operation.server = server.index;
+    operation.target = target.index;
+    operation.newPageId = this.#port.newPageId();
+    this.describeLost(operation, member);
+    return this.#begin(operation, server);
+  }
+
+  /** Fills in the page of a member, and what it is the XOR of. */
+  describeLost(operation: Operation, member: number): void {
+    const groups = this.#groups;
+    const group = groups.groupOf(member);
+    operation.pageId = groups.pageId[member]!;
+    operation.slot = groups.slot[member]!;
+    operation.checksum = groups.checksum[member]!;
+    operation.addSource(groups.parityId[group]!, OWN_STORE);
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m !== member) operation.addSource(groups.pageId[m]!, groups.holder[m]!);
+    }
+  }
+
+  #begin(operation: Operation, server: Holder): boolean {
+    const groups = this.#groups;
+    for (let i = 0; i < operation.fromCount; i += 1) {
+      groups.busy[operation.from[i]!]! += 1;
+      this.classify(operation.from[i]!);
+    }
+    if (operation.kind === OperationKind.REBUILD) {
+      const target = this.#port.table.at(operation.target);
+      target.unackedPages += 1;
+      target.references += 1;
+    }
+    server.references += 1;
+    if (this.#port.operate(server, operation)) return true;
+    this.operationDone(operation, ResultStatus.UNREACHABLE, 0);
+    return false;
+  }
+
+  /** A bare group, with others as far as they fit, gets a parity. */
+  #protect(group: number): boolean {
+    const groups = this.#groups;
+    this.#loseDead(group);
+    this.classify(group);
+    if (groups.state[group] !== GroupState.BARE) return true;
+    const server = this.#port.table.chooseParity(this.#takesParity);
+    if (server === undefined || this.#unlinked(group) > 0) return false;
+    const operation = this.#newGroup(server);
+    this.#include(operation, group);
+    let other = groups.next[group]!;
+    for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
+      const next = groups.next[other]!;
+      if (this.#fits(operation, other) && this.#unlinked(other) === 0) this.#include(operation, other);
+      other = next;
+    }
+    return this.#begin(operation, server);
+  }
+
+  #newGroup(server: Holder): Operation {
+    const operation = this.#operations.take(OperationKind.COMPOSE)!;
+    operation.newPageId = this.#port.newPageId();
+    operation.server = server.index;
+    operation.group = this.#groups.make(GroupState.COMPOSING);
+    this.#groups.parityId[operation.group] = operation.newPageId;
+    this.#groups.parityHolder[operation.group] = server.index;
+    return operation;
+  }
+
+  /** True if the live members of the group can join those of the operation. */
+  #fits(operation: Operation, group: number): boolean {
+    const groups = this.#groups;
+    if (operation.memberCount + groups.live[group]! > groups.stride) return false;
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (groups.alive[m] === 0) continue;
+      for (let i = 0; i < operation.memberCount; i += 1) {
+        if (operation.memberHolders[i] === groups.holder[m]) return false;
+      }
+    }
+    return true;
+  }
+
+  /** The live members of the group become members of the operation's: by old parity and dead pages, or by themselves. */
+  #include(operation: Operation, group: number): void {
+    const groups = this.#groups;
+    operation.from[operation.fromCount] = group;
+    operation.fromCount += 1;
+    const dead = groups.count[group]! - groups.live[group]!;
+    const sameServer = groups.parityHolder[group] === operation.server;
+    const isProtected = groups.state[group] === GroupState.PROTECTED;
+    const byParity = isProtected && sameServer && dead < groups.live[group]!;
+    if (byParity) operation.addSource(groups.parityId[group]!, OWN_STORE);
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      const alive = groups.alive[m] === 1;
+      if (alive) this.#includeMember(operation, m);
+      if (alive !== byParity) operation.addSource(groups.pageId[m]!, groups.holder[m]!);
+    }
+  }
+
+  #includeMember(operation: Operation, member: number): void {
+    const i = operation.memberCount;
+    operation.memberIds[i] = this.#groups.pageId[member]!;
+    operation.memberSlots[i] = this.#groups.slot[member]!;
+    operation.memberChecksums[i] = this.#groups.checksum[member]!;
+    operation.memberHolders[i] = this.#groups.holder[member]!;
+    operation.memberCount += 1;
+  }
+
+  // Frames of dead members
+
+  /** While frames that no live page is in are too many, groups with few live members are put together. */
+  #reclaim(): void {
+    const most = this.#operations.size / 2;
+    let looked = 0;
+    while (looked < LOOKED_AT && this.#operations.underWay < most && this.#wasteful) {
+      looked += 1;
+      if (!this.#reclaimOne()) return;
+    }
+  }
+
+  get #wasteful(): boolean {
+    const { liveMembers, deadMembers, groups } = this.#groups;
+    if (deadMembers === 0) return false;
+    return deadMembers + groups > this.#options.reclaimShare * liveMembers + 64 || this.#shortOfRoom;
+  }
+
+  get #shortOfRoom(): boolean {
+    return this.#port.table.someShortOfRoom;
+  }
+
+  #reclaimOne(): boolean {
+    const groups = this.#groups;
+    for (let live = 1; live <= groups.stride; live += 1) {
+      const first = this.#lists.head(BY_LIVE + live);
+      if (first === NONE) continue;
+      const server = this.#port.table.at(groups.parityHolder[first]!);
+      if (!this.#port.takesPages(server)) return false;
+      this.#lists.rotate(first);
+      const operation = this.#newGroup(server);
+      this.#include(operation, first);
+      this.#fillUp(operation, first, live);
+      if (this.#frees(operation)) return this.#begin(operation, server);
+      this.#groups.free(operation.group);
+      this.#operations.give(operation);
+    }
+    return false;
+  }
+
+  #fillUp(operation: Operation, first: number, fewest: number): void {
+    const groups = this.#groups;
+    let looked = 0;
+    for (let live = fewest; live <= groups.stride - operation.memberCount; live += 1) {
+      let group = this.#lists.head(BY_LIVE + live);
+      while (group !== NONE && looked < LOOKED_AT) {
+        const next = groups.next[group]!;
+        looked += 1;
+        if (group !== first && this.#fits(operation, group)) this.#include(operation, group);
+        group = next;
+      }
+    }
+  }
+
+  /** True if the operation frees frames. */
+  #frees(operation: Operation): boolean {
+    let frames = operation.fromCount - 1;
+    for (let i = 0; i < operation.fromCount; i += 1) {
+      const group = operation.from[i]!;
+      frames += this.#groups.count[group]! - this.#groups.live[group]!;
+    }
+    return frames > 0;
+  }
+
+  // Outcomes
+
+  operationDone(operation: Operation, status: number, checksum: number): void {
+    for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
+    this.#dereference(operation.server);
+    if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#nowMs + this.#options.retryMs;
+    if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
+    else this.#rebuilt(operation, status, checksum);
+    this.#operations.give(operation);
+  }
+
+  #composed(operation: Operation, status: number): void {
+    const { group } = operation;
+    if (status === ResultStatus.OK) {
+      for (let i = 0; i < operation.memberCount; i += 1) this.#moveInto(group, operation, i);
+      this.#groups.state[group] = GroupState.PROTECTED;
+      for (let i = 0; i < operation.fromCount; i += 1) this.drop(operation.from[i]!);
+      this.settled(group);
+      return;
+    }
+    if (status === ResultStatus.FULL) this.#port.table.at(operation.server).full = true;
+    this.#groups.free(group);
+    for (let i = 0; i < operation.fromCount; i += 1) this.#settleAgain(operation.from[i]!);
+  }
+
+  #settleAgain(group: number): void {
+    if (this.#groups.busy[group]! > 0) return;
+    if (this.#groups.state[group] === GroupState.BARE) this.#purge(group);
+    this.classify(group);
+  }
+
+  /** A member leaves its old group for the new one, alive or dead by now. */
+  #moveInto(group: number, operation: Operation, i: number): void {
+    const member = this.#groups.find(operation.memberSlots[i]!, operation.memberIds[i]!);
+    this.#readPage(member);
+    const alive = this.#groups.alive[member] === 1;
+    this.#groups.remove(member);
+    this.#groups.add(group, this.#page, alive);
+  }
+
+  #readPage(member: number): void {
+    this.#page.pageId = this.#groups.pageId[member]!;
+    this.#page.slot = this.#groups.slot[member]!;
+    this.#page.checksum = this.#groups.checksum[member]!;
+    this.#page.holder = this.#groups.holder[member]!;
+  }
+
+  #rebuilt(operation: Operation, status: number, checksum: number): void {
+    const target = this.#port.table.at(operation.target);
+    const group = operation.from[0]!;
+    target.unackedPages -= 1;
+    if (status === ResultStatus.OK) this.#relocate(operation, group, checksum);
+    else {
+      if (status === ResultStatus.FULL) target.full = true;
+      // It may be there all the same.
+      if (status === ResultStatus.UNREACHABLE) this.#port.listLater(target.index);
+    }
+    this.#dereference(operation.target);
+    this.#settleAgain(group);
+  }
+
+  /** The member is at the target now, under its new id. */
+  #relocate(operation: Operation, group: number, checksum: number): void {
+    const groups = this.#groups;
+    const { slot, target, newPageId } = operation;
+    const member = groups.find(slot, operation.pageId);
+    if (groups.alive[member] === 0) {
+      this.#port.invalidate(target, newPageId);
+      return;
+    }
+    const old = groups.holder[member]!;
+    this.#port.pageMoved(slot, target, newPageId, checksum);
+    const conflict = this.#sharesHolder(group, member, target);
+    this.#port.invalidate(old, operation.pageId);
+    groups.pageId[member] = newPageId;
+    groups.checksum[member] = checksum;
+    groups.holder[member] = target;
+    this.#port.table.at(target).references += 1;
+    this.#dereference(old);
+    if (conflict) this.#separate(group, member);
+    else {
+      groups.degraded[group] = this.#isDegraded(group) ? 1 : 0;
+      this.#port.describe(group);
+    }
+  }
+
+  #sharesHolder(group: number, member: number, holder: number): boolean {
+    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
+      if (m !== member && this.#groups.holder[m] === holder) return true;
+    }
+    return false;
+  }
+
+  /** Two members of a group are on one server: this one and the rest go separate ways. */
+  #separate(group: number, member: number): void {
+    this.#readPage(member);
+    this.#groups.remove(member);
+    const own = this.#groups.make(GroupState.BARE);
+    this.#groups.add(own, this.#page, true);
+    this.#dropParity(group);
+    this.#groups.state[group] = GroupState.BARE;
+    this.#groups.degraded[group] = 0;
+    this.classify(own);
+  }
+}
