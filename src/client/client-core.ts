@@ -1,22 +1,35 @@
-import { type Capacity, type Hello, highWord, lowWord, type Prover } from "../../proto/peer/index.ts";
+import {
+  type Capacity,
+  type Hello,
+  highWord,
+  lowWord,
+  type Prover,
+  ResultStatus,
+  Role,
+} from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
-import { PAGE_BYTES } from "../base/page.ts";
 import type { Prng } from "../base/prng.ts";
-import type { Holder } from "../placement/holder.ts";
+import type { Holder, HolderRole } from "../placement/holder.ts";
 import { IpTable } from "../placement/ip-table.ts";
+import { LoggedRedundancy } from "../redundancy/logged-redundancy.ts";
+import { NoRedundancy } from "../redundancy/no-redundancy.ts";
+import type { PageFigures, Redundancy, RedundancyMode } from "../redundancy/redundancy.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
 import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
 import { LinkSet } from "./link-set.ts";
+import { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
+import { ParityRequests } from "./parity-requests.ts";
 import { PartialWrites } from "./partial-writes.ts";
 import { PendingWrites } from "./pending-writes.ts";
-import { identityOf, type LinkPort, ServerLink } from "./server-link.ts";
+import { RedundancyHost } from "./redundancy-host.ts";
+import { identityOf, type LinkOptions, type LinkPort, ServerLink } from "./server-link.ts";
 
 /** What the core tells its surroundings. */
 export interface ClientCorePort {
@@ -31,6 +44,10 @@ export interface ClientCoreOptions {
   slots: number;
   /** Page frames; default: as limits say. */
   frames?: number;
+  /** Default: none. */
+  redundancy?: RedundancyMode;
+  /** Most members of a parity group; default 4. */
+  groupSize?: number;
   /** Default: those of production. */
   limits?: ClientLimits;
   prng: Prng;
@@ -40,10 +57,9 @@ export interface ClientCoreOptions {
   port: ClientCorePort;
 }
 
+const GROUP_SIZE = 4;
 /** Pages that go into one PUTPAGE: those of the longest request the kernel usually sends. */
 const PUT_PAGES = 32;
-/** A page that comes back wrong is asked for so often before it counts as lost. */
-const READ_ATTEMPTS = 3;
 
 /**
  * The client's core: reads and writes of pages, decided without I/O. What a turn brings in is gathered; `flush`,
@@ -67,8 +83,8 @@ export class ClientCore implements LinkPort {
   readonly #partial: PartialWrites;
   readonly #toPlace: FrameQueue;
   readonly #links = new LinkSet((link, error) => this.dropLink(link, error));
-  /** Reads that wait for a server that is away, by holder index. */
-  readonly #waiting: (FrameQueue | undefined)[] = [];
+  readonly #reads: PageReads;
+  readonly #redundancy: Redundancy;
   /** A server that does not read, or is slow, or whose link is ending, holds up no page: others are looked at. */
   readonly #takesPages = (holder: Holder): boolean => {
     const link = this.#links.of(holder);
@@ -83,16 +99,75 @@ export class ClientCore implements LinkPort {
     this.#options = options;
     this.#limits = options.limits ?? clientLimits;
     this.#arena = options.arena;
-    this.frames = new FrameTable(options.arena, options.frames ?? this.#limits.clientFrames);
+    const mode = options.redundancy ?? "none";
+    const { clientFrames, accumulators } = this.#limits;
+    this.frames = new FrameTable(
+      options.arena,
+      options.frames ?? clientFrames,
+      mode === "none" ? 0 : accumulators,
+    );
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
     this.#pending = new PendingWrites(this.frames);
     this.#toPlace = new FrameQueue(this.frames);
+    this.#reads = this.#newReads();
+    this.#redundancy = this.#newRedundancy(mode);
     this.#partial = new PartialWrites(this.#arena, this.frames, {
       readPage: (frame) => this.readPage(frame),
       applyWrite: (frame) => this.#applyWrite(frame),
       applyZero: (slot, hole) => this.#applyZero(slot, hole),
     });
+  }
+
+  #newReads(): PageReads {
+    const { arena, port } = this.#options;
+    return new PageReads({
+      arena,
+      frames: this.frames,
+      slots: this.slots,
+      table: this.table,
+      pending: this.#pending,
+      links: this.#links,
+      redundancy: () => this.#redundancy,
+      counters: this.counters,
+      lose: (slot, why) => this.#lose(slot, why),
+      notice: port.notice,
+    });
+  }
+
+  #newRedundancy(mode: RedundancyMode): Redundancy {
+    const { arena, port, groupSize, slots } = this.#options;
+    const host = new RedundancyHost({
+      arena,
+      frames: this.frames,
+      table: this.table,
+      slots: this.slots,
+      links: this.#links,
+      reads: this.#reads,
+      redundancy: () => this.#redundancy,
+      newPageId: () => this.#newPageId(),
+      nowMs: () => this.#nowMs,
+      listAgainMs: limits.linkListAgainMs,
+      lose: (slot, why) => this.#lose(slot, why),
+      drop: (link, error) => this.dropLink(link, error),
+      notice: port.notice,
+    });
+    if (mode === "none") return new NoRedundancy(host);
+    return new LoggedRedundancy({
+      port: host,
+      slots,
+      mode,
+      groupSize: groupSize ?? GROUP_SIZE,
+      operationsMax: this.#limits.operationsMax,
+      lostAfterMs: this.#limits.lostAfterMs,
+      retryMs: limits.operationRetryMs,
+      reclaimShare: limits.reclaimShare,
+    });
+  }
+
+  /** How pages are protected. */
+  get redundancy(): Redundancy {
+    return this.#redundancy;
   }
 
   // Pages
@@ -116,39 +191,7 @@ export class ClientCore implements LinkPort {
 
   /** Reads the frame's slot into the frame and tells its waiter, at once if no server is needed. */
   readPage(frame: number): void {
-    const slot = this.frames.slot[frame]!;
-    const at = this.frames.address(frame);
-    const newest = this.#pending.newest(slot);
-    const place = this.slots.place(slot);
-    if (newest !== NO_FRAME) this.#arena.copy(at, this.frames.address(newest), PAGE_BYTES);
-    else if (place === Place.UNMAPPED) this.#arena.fill(at, 0, PAGE_BYTES);
-    else if (place === Place.SAME_FILLED) {
-      this.#arena.fillPattern(at, this.slots.wordLow(slot), this.slots.wordHigh(slot), PAGE_BYTES);
-    } else if (place === Place.LOST) return this.#readDone(frame, PageResult.LOST);
-    else return this.#readHeld(frame, slot, this.table.at(place - Place.FIRST_HOLDER));
-    this.counters.localIn += 1;
-    this.#readDone(frame, PageResult.OK);
-  }
-
-  #readHeld(frame: number, slot: number, holder: Holder): void {
-    if (holder.state === "dead") {
-      this.#lose(slot, `its server "${holder.name}" is gone`);
-      return this.#readDone(frame, PageResult.LOST);
-    }
-    this.frames.pageId[frame] = this.slots.pageId(slot);
-    this.frames.checksum[frame] = this.slots.checksum(slot);
-    const link = this.#links.of(holder);
-    if (link !== undefined) link.getPage(frame);
-    else this.#waitingFor(holder).push(frame);
-  }
-
-  #waitingFor(holder: Holder): FrameQueue {
-    this.#waiting[holder.index] ??= new FrameQueue(this.frames);
-    return this.#waiting[holder.index]!;
-  }
-
-  #readDone(frame: number, result: PageResult): void {
-    this.frames.waiter[frame]!.pageDone(frame, result);
+    this.#reads.read(frame);
   }
 
   /** True if the slot has nothing anywhere: neither a page nor a write under way. */
@@ -184,14 +227,19 @@ export class ClientCore implements LinkPort {
 
   /** Gives the frame's page a new id, and its checksum, which depends on the id. */
   #identify(frame: number): void {
-    const id = this.#nextPageId;
-    this.#nextPageId += 1;
+    const id = this.#newPageId();
     this.frames.pageId[frame] = id;
     this.frames.checksum[frame] = this.#arena.pageChecksum(
       this.frames.address(frame),
       lowWord(id),
       highWord(id),
     );
+  }
+
+  #newPageId(): number {
+    const id = this.#nextPageId;
+    this.#nextPageId += 1;
+    return id;
   }
 
   #applyZero(slot: number, hole: boolean): void {
@@ -218,8 +266,7 @@ export class ClientCore implements LinkPort {
     if (place < Place.FIRST_HOLDER) return;
     const holder = this.table.at(place - Place.FIRST_HOLDER);
     holder.livePages -= 1;
-    // A server that is away is told when it comes back: its LISTING shows what it holds in vain.
-    this.#links.of(holder)?.invalidate(this.slots.pageId(slot));
+    this.#redundancy.pageDead(slot, this.slots.pageId(slot), holder.index);
     this.table.forgetIfUnused(holder);
   }
 
@@ -236,6 +283,8 @@ export class ClientCore implements LinkPort {
   flush(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#place();
+    this.#redundancy.flush(nowMs);
+    this.#reads.flush();
     this.#links.flush(nowMs);
   }
 
@@ -243,7 +292,7 @@ export class ClientCore implements LinkPort {
     const queue = this.#toPlace;
     for (;;) {
       while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
-      if (queue.length === 0) return;
+      if (queue.length === 0 || !this.#redundancy.hasRoom) return;
       const holder = this.table.choose(this.#takesPages);
       const link = holder === undefined ? undefined : this.#links.of(holder);
       if (holder === undefined || link === undefined) return;
@@ -266,6 +315,9 @@ export class ClientCore implements LinkPort {
     this.#nowMs = nowMs;
     this.#links.tick(nowMs);
     this.#sayIfStarved(nowMs);
+    this.#redundancy.tick(nowMs);
+    // What waits for others may have become possible without anybody's saying so.
+    this.#reads.lookAgain();
     this.flush(nowMs);
   }
 
@@ -286,7 +338,7 @@ export class ClientCore implements LinkPort {
   // Links
 
   /** A connection to a memory server was made; what comes from it goes to the link. */
-  openLink(out: OutQueue, nowMs: number): ServerLink {
+  openLink(out: OutQueue, nowMs: number, role: HolderRole = "server"): ServerLink {
     const { arena, own, prover } = this.#options;
     const link = new ServerLink(out, {
       arena,
@@ -295,10 +347,19 @@ export class ClientCore implements LinkPort {
       prover,
       port: this,
       queueBytesSoft: this.#limits.peerQueueBytesSoft,
+      role: role === "parity" ? Role.PARITY : Role.SERVER,
+      ...(role === "parity" ? this.#parityRequests(out) : {}),
     });
     link.lastHeardMs = nowMs;
     this.#links.add(link);
     return link;
+  }
+
+  #parityRequests(out: OutQueue): Pick<LinkOptions, "parity"> {
+    const { groups } = this.#redundancy;
+    if (groups === undefined) return {};
+    const requests = new ParityRequests(out, groups, (holder) => this.table.at(holder).identityBytes);
+    return { parity: { requests, operationsMax: this.#limits.operationsMax } };
   }
 
   /** Gives a link up from our side. */
@@ -318,15 +379,26 @@ export class ClientCore implements LinkPort {
     this.counters.linksLost += 1;
     link.surrender(
       (frame) => {
+        if (this.#returnParity(holder, frame)) return;
         // The server may have the page, and an INVALIDATE for that copy may be on its way, even over an older
         // connection: it must not hit the page where it is sent next.
         this.#identify(frame);
         this.#placeAgain(holder, frame);
       },
-      (frame) => this.#waitingFor(holder).push(frame),
+      (frame) => this.#reads.postpone(frame),
+      (operation) => this.#redundancy.operationDone(operation, ResultStatus.UNREACHABLE, 0),
     );
+    this.#redundancy.holderAway(holder);
     if (!this.#leaving)
       this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
+  }
+
+  /** True if the frame is an accumulator: its group's parity is sent again. */
+  #returnParity(holder: Holder, frame: number): boolean {
+    if (frame < this.frames.count) return false;
+    holder.unackedPages -= 1;
+    this.#redundancy.parityReturned(frame - this.frames.count);
+    return true;
   }
 
   #placeAgain(holder: Holder, frame: number): void {
@@ -346,13 +418,11 @@ export class ClientCore implements LinkPort {
     const link = this.#links.of(holder);
     if (link !== undefined) this.dropLink(link, new NswapError("PEER_CLOSED", why));
     this.counters.serversLost += 1;
-    this.#options.port.notice(
-      `memory server "${holder.name}" is lost with ${holder.livePages} pages: ${why}`,
-    );
-    const waiting = this.#waiting[holder.index];
-    this.#waiting[holder.index] = undefined;
+    const what = holder.role === "parity" ? "parity server" : "memory server";
+    this.#options.port.notice(`${what} "${holder.name}" is lost with ${holder.livePages} pages: ${why}`);
     this.table.setDead(holder);
-    if (waiting !== undefined) this.#readAgain(waiting);
+    this.#redundancy.holderDead(holder);
+    this.#reads.lookAgain();
   }
 
   /** True if a link to this server stands. */
@@ -367,17 +437,18 @@ export class ClientCore implements LinkPort {
     if (holder !== undefined && holder.unackedPages === 0) holder.report(capacity);
   }
 
-  /** Looks each frame of the queue up anew. */
-  #readAgain(queue: FrameQueue): void {
-    for (let left = queue.length; left > 0; left -= 1) this.readPage(queue.shift());
-  }
-
   /** Slots whose page is provably lost, whether or not somebody has asked for it. */
   get lostPages(): number {
+    if (this.#redundancy.mode !== "none") return this.slots.lost;
     return this.table.holders.reduce(
       (sum, h) => sum + (h.state === "dead" ? h.livePages : 0),
       this.slots.lost,
     );
+  }
+
+  /** Pages on servers: live, dead but still needed by groups, live and one loss from being lost, lost. */
+  get pages(): PageFigures & { lost: number } {
+    return { ...this.#redundancy.figures(), lost: this.lostPages };
   }
 
   /** The client ends in order: servers may drop its pages. */
@@ -395,7 +466,7 @@ export class ClientCore implements LinkPort {
       link.close(new NswapError("PEER_REFUSED", `"${hello.name}" is linked already`));
       return;
     }
-    const holder = this.table.admit(identity, hello.name);
+    const holder = this.table.admit(identity, hello.name, hello.role === Role.PARITY ? "parity" : "server");
     this.#links.bind(link, holder);
     this.table.setUp(holder);
     holder.report(capacity);
@@ -403,8 +474,8 @@ export class ClientCore implements LinkPort {
     link.list(this.#nowMs);
     // An earlier connection may bring pages after that; by then the server has ended it.
     if (known !== undefined) link.listAgainAtMs = this.#nowMs + limits.linkListAgainMs;
-    const waiting = this.#waiting[holder.index];
-    if (waiting !== undefined) this.#readAgain(waiting);
+    this.#redundancy.holderUp(holder);
+    this.#reads.lookAgain();
   }
 
   capacity(link: ServerLink, capacity: Capacity): void {
@@ -421,13 +492,16 @@ export class ClientCore implements LinkPort {
     const id = this.frames.pageId[frame]!;
     holder.unackedPages -= 1;
     this.frames.placedOn[frame] = NO_FRAME;
+    if (frame >= this.frames.count) return this.#redundancy.parityHeld(frame - this.frames.count);
     this.counters.pagesOut += 1;
     if (this.frames.stale[frame] === 1) link.invalidate(id);
     else {
+      const checksum = this.frames.checksum[frame]!;
       this.#pending.settle(frame);
       this.#release(slot);
-      this.slots.setPage(slot, holder.index, id, this.frames.checksum[frame]!);
+      this.slots.setPage(slot, holder.index, id, checksum);
       holder.livePages += 1;
+      this.#redundancy.pageHeld(slot, frame, id, checksum, holder);
     }
     this.#writeDone(frame);
   }
@@ -435,40 +509,24 @@ export class ClientCore implements LinkPort {
   pageRefused(link: ServerLink, frame: number): void {
     const holder = this.table.at(link.holder);
     holder.full = true;
-    this.#placeAgain(holder, frame);
+    if (!this.#returnParity(holder, frame)) this.#placeAgain(holder, frame);
   }
 
-  pageArrived(_link: ServerLink, frame: number): void {
-    const id = this.frames.pageId[frame]!;
-    const sum = this.#arena.pageChecksum(this.frames.address(frame), lowWord(id), highWord(id));
-    if (sum === this.frames.checksum[frame]) {
-      this.counters.pagesIn += 1;
-      return this.#readDone(frame, PageResult.OK);
-    }
-    this.counters.checksumErrors += 1;
-    this.frames.attempts[frame] += 1;
-    const slot = this.frames.slot[frame]!;
-    if (this.#stillMeans(slot, id) && this.frames.attempts[frame]! >= READ_ATTEMPTS) {
-      this.#lose(slot, "its bytes are not what was written");
-    }
-    this.readPage(frame);
+  pageArrived(link: ServerLink, frame: number): void {
+    this.#reads.arrived(frame, this.table.at(link.holder));
   }
 
   pageMissing(link: ServerLink, frame: number): void {
-    const slot = this.frames.slot[frame]!;
-    // Overwritten or trimmed since it was asked for: what the slot means now is read instead.
-    if (this.#stillMeans(slot, this.frames.pageId[frame]!)) {
-      this.#lose(slot, `"${this.table.at(link.holder).name}" does not hold it any more`);
-    }
-    this.readPage(frame);
+    this.#reads.missing(frame, this.table.at(link.holder));
   }
 
-  #stillMeans(slot: number, pageId: number): boolean {
-    return this.slots.place(slot) >= Place.FIRST_HOLDER && this.slots.pageId(slot) === pageId;
+  operationDone(index: number, status: number, checksum: number): void {
+    this.#redundancy.operationDone(index, status, checksum);
   }
 
   pageListed(link: ServerLink, pageId: number, slot: number): void {
-    if (slot < this.slots.slots) {
+    if (this.#redundancy.wants(link.holder, slot, pageId)) return;
+    if (this.table.at(link.holder).role === "server" && slot < this.slots.slots) {
       const meant =
         this.slots.place(slot) === Place.FIRST_HOLDER + link.holder && this.slots.pageId(slot) === pageId;
       if (meant || this.#isPlacedOn(slot, pageId, link.holder)) return;

@@ -14,6 +14,8 @@ export class ClientCounters {
   placedAgain = 0;
   /** Pages whose bytes were not what was sent. */
   checksumErrors = 0;
+  /** Pages that were read from elsewhere than their server. */
+  pagesRescued = 0;
   /** Pages found provably lost. */
   pagesLost = 0;
   /** Requests answered with an error. */

@@ -47,14 +47,13 @@ export class ParityRequests {
   }
 
   /** GROUPS for groups whose parity page was put before, or was described before. */
-  describe(groups: readonly number[], from: number, count: number): void {
+  describe(groups: readonly number[]): void {
     const table = this.#groups;
-    for (let i = from; i < from + count; i += 1) {
-      for (let m = table.first(groups[i]!); m < table.last(groups[i]!); m += 1) this.#announce(table.holder[m]!);
+    for (const group of groups) {
+      for (let m = table.first(group); m < table.last(group); m += 1) this.#announce(table.holder[m]!);
     }
-    let at = beginGroups(this.#out, count);
-    for (let i = from; i < from + count; i += 1) {
-      const group = groups[i]!;
+    let at = beginGroups(this.#out, groups.length);
+    for (const group of groups) {
       putGroup(this.#out.view, at, table.parityId[group]!, table.count[group]!, 0, group);
       for (let m = table.first(group), k = 0; m < table.last(group); m += 1, k += 1) {
         member.pageId = table.pageId[m]!;
@@ -98,7 +97,11 @@ export class ParityRequests {
     this.#sources(operation, composeSourcesAt(at));
   }
 
-  #recover(type: typeof FrameType.REBUILD | typeof FrameType.RECOVER, operation: Operation, seq: number): void {
+  #recover(
+    type: typeof FrameType.REBUILD | typeof FrameType.RECOVER,
+    operation: Operation,
+    seq: number,
+  ): void {
     const at = beginRecover(this.#out, type, 1, seq);
     lost.pageId = operation.pageId;
     lost.slot = operation.slot;

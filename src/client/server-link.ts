@@ -8,7 +8,9 @@ import {
   type Capacity,
   FrameReader,
   FrameType,
+  GROUPS_PER_FRAME_MAX,
   getCapacity,
+  getResult,
   getWide,
   Handshake,
   type Hello,
@@ -25,6 +27,8 @@ import {
   putList,
   putMeta,
   putWide,
+  RESULT_ENTRY_BYTES,
+  type Result,
   Role,
   remoteError,
   WireError,
@@ -35,8 +39,10 @@ import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
+import type { Operation } from "../redundancy/operation.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import type { ParityRequests } from "./parity-requests.ts";
 import { Asked, Window } from "./window.ts";
 
 /** What a link tells the core that owns it. */
@@ -53,6 +59,8 @@ export interface LinkPort {
   pageMissing(link: ServerLink, frame: number): void;
   /** The server holds this page for us (an entry of LISTING). */
   pageListed(link: ServerLink, pageId: number, slot: number): void;
+  /** An operation of a parity server went so; `checksum` as RESULT has it. */
+  operationDone?(index: number, status: number, checksum: number): void;
 }
 
 export interface LinkOptions {
@@ -63,6 +71,10 @@ export interface LinkOptions {
   port: LinkPort;
   /** Bytes queued for the server before pages wait in their frames instead. */
   queueBytesSoft: number;
+  /** What the other side must be; a memory server if left out. */
+  role?: Role;
+  /** What only a parity server is told, and how many operations it may be asked for at a time. */
+  parity?: { requests: ParityRequests; operationsMax: number };
 }
 
 /** As many pages are worth a message of their own. */
@@ -87,6 +99,12 @@ export class ServerLink {
   readonly #handshake: Handshake;
   readonly #window: Window;
   readonly #gets: FrameQueue;
+  /** Accumulators to be put at the end of the turn. */
+  readonly #parities: FrameQueue;
+  readonly #role: Role;
+  readonly #parity: ParityRequests | undefined;
+  readonly #groups: number[] = [];
+  readonly #result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
   readonly #invalid = new Float64Array(INVALIDATE_PAGES_MAX);
   #invalidCount = 0;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
@@ -109,7 +127,10 @@ export class ServerLink {
     this.#frames = options.frames;
     this.#port = options.port;
     this.#queueBytesSoft = options.queueBytesSoft;
-    this.#window = new Window(options.frames.count);
+    this.#role = options.role ?? Role.SERVER;
+    this.#parity = options.parity?.requests;
+    this.#window = new Window(options.frames.total + (options.parity?.operationsMax ?? 0));
+    this.#parities = new FrameQueue(options.frames);
     this.#gets = new FrameQueue(options.frames);
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
     this.#reader = new FrameReader(this);
@@ -200,6 +221,42 @@ export class ServerLink {
     }
   }
 
+  /** Sends the page of this accumulator's frame at the end of the turn; a parity server is told its group, the slot. */
+  putParity(frame: number): void {
+    this.#parities.push(frame);
+  }
+
+  #flushParities(nowMs: number): void {
+    const { slot, next } = this.#frames;
+    const count = Math.min(this.#parities.length, GROUPS_PER_FRAME_MAX);
+    this.#groups.length = 0;
+    for (let i = 0, frame = this.#parities.head; i < count; i += 1, frame = next[frame]!) {
+      this.#groups.push(slot[frame]!);
+    }
+    this.putPages(this.#parities, count, nowMs);
+    this.#parity?.describe(this.#groups);
+  }
+
+  /** Sends GROUPS for one group again. Throws LIMIT_REACHED. */
+  describe(group: number): void {
+    this.#groups.length = 0;
+    this.#groups.push(group);
+    this.#parity?.describe(this.#groups);
+  }
+
+  /** Sends COMPOSE or REBUILD at once. Throws LIMIT_REACHED; the operation is the link's then too. */
+  operate(operation: Operation, nowMs: number): void {
+    const seq = this.#enter(Asked.OPERATION, operation.index, 1, nowMs);
+    this.#parity?.operate(operation, seq);
+  }
+
+  /** Asks a parity server for this frame's page at once. Throws LIMIT_REACHED; the frame is the link's then too. */
+  recover(frame: number, operation: Operation, nowMs: number): void {
+    this.#frames.next[frame] = NO_FRAME;
+    const seq = this.#enter(Asked.GET, frame, 1, nowMs);
+    this.#parity?.recover(operation, seq);
+  }
+
   /** Asks for the page of this frame at the end of the turn. */
   getPage(frame: number): void {
     this.#gets.push(frame);
@@ -260,6 +317,7 @@ export class ServerLink {
 
   /** End of the turn: encodes what was gathered. Throws LIMIT_REACHED. */
   flush(nowMs: number): void {
+    while (this.#parities.length > 0) this.#flushParities(nowMs);
     while (this.#gets.length > 0 && this.eager(this.#gets.length)) this.#flushGets(nowMs);
     if (this.#invalidCount > 0) this.#flushInvalid();
     if (this.#listAgain && !this.#listing && this.hasRoom) {
@@ -305,9 +363,14 @@ export class ServerLink {
     return this.#window.enter(kind, head, count, nowMs);
   }
 
-  /** After the link ended: hands back every frame that waited for an answer, oldest first. */
-  surrender(put: (frame: number) => void, get: (frame: number) => void): void {
+  /** After the link ended: hands back every frame and operation that waited for an answer, oldest first. */
+  surrender(
+    put: (frame: number) => void,
+    get: (frame: number) => void,
+    operation?: (index: number) => void,
+  ): void {
     const each = (kind: number, head: number): void => {
+      if (kind === Asked.OPERATION) return operation?.(head);
       for (let frame = head; frame !== NO_FRAME; ) {
         const next = this.#frames.next[frame]!;
         if (kind === Asked.PUT) put(frame);
@@ -316,6 +379,7 @@ export class ServerLink {
       }
     };
     while (this.#window.takeOldest(each));
+    for (let frame = this.#parities.shift(); frame !== NO_FRAME; frame = this.#parities.shift()) put(frame);
     for (let frame = this.#gets.shift(); frame !== NO_FRAME; frame = this.#gets.shift()) get(frame);
     this.#entryFrame = NO_FRAME;
   }
@@ -342,6 +406,9 @@ export class ServerLink {
         break;
       case FrameType.LISTING:
         if (this.#listing) return;
+        break;
+      case FrameType.RESULT:
+        if (this.#parity !== undefined) return;
         break;
       case FrameType.PONG:
         if (this.#pingSentMs !== undefined) return;
@@ -399,6 +466,8 @@ export class ServerLink {
         return this.#arrived(reader);
       case FrameType.LISTING:
         return this.#listed(reader);
+      case FrameType.RESULT:
+        return this.#results(reader);
       case FrameType.PONG:
         this.#port.answered(this, this.#nowMs - this.#pingSentMs!);
         this.#pingSentMs = undefined;
@@ -410,8 +479,9 @@ export class ServerLink {
 
   #welcomed(reader: FrameReader): void {
     const hello = this.#handshake.peer!;
-    if (hello.role !== Role.SERVER) {
-      throw new PeerError(WireError.PROTOCOL, `"${hello.name}" is no memory server`);
+    if (hello.role !== this.#role) {
+      const expected = this.#role === Role.PARITY ? "parity" : "memory";
+      throw new PeerError(WireError.PROTOCOL, `"${hello.name}" is no ${expected} server`);
     }
     getCapacity(reader.body, 0, this.#capacity);
     this.#port.linkUp(this, hello, this.#capacity);
@@ -465,6 +535,23 @@ export class ServerLink {
       if (reader.pageStatus(i) === PageStatus.OK) this.#port.pageArrived(this, frame);
       else this.#port.pageMissing(this, frame);
       frame = next;
+    }
+  }
+
+  #results(reader: FrameReader): void {
+    this.#reportCapacity(reader);
+    for (let i = 0; i < reader.count; i += 1) {
+      getResult(reader.body, CAPACITY_BYTES + i * RESULT_ENTRY_BYTES, this.#result);
+      const { seq, index, status, checksum } = this.#result;
+      if (index !== 0 || !this.#window.has(Asked.OPERATION, seq)) {
+        throw new PeerError(
+          WireError.PROTOCOL,
+          `RESULT: sequence ${seq}, entry ${index} answers nothing we asked`,
+        );
+      }
+      const operation = this.#window.head(seq);
+      this.#window.leave(seq);
+      this.#port.operationDone?.(operation, status, checksum);
     }
   }
 

@@ -15,6 +15,7 @@ export class Holder {
   readonly name: string;
   /** Identity in hexadecimal. */
   readonly identity: string;
+  readonly identityBytes: Uint8Array;
   state: HolderState = "away";
   /** Slots that mean a page of this holder. */
   livePages = 0;
@@ -36,6 +37,7 @@ export class Holder {
     this.role = role;
     this.name = name;
     this.identity = identity;
+    this.identityBytes = Buffer.from(identity, "hex");
   }
 
   get capacity(): Readonly<Capacity> {

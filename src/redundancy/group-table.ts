@@ -244,7 +244,10 @@ export class GroupTable {
 
   /** Frees a group with whatever members it still has. */
   free(group: number): void {
-    invariant(this.state[group] !== GroupState.FREE && this.busy[group] === 0, "an idle group is freed, once");
+    invariant(
+      this.state[group] !== GroupState.FREE && this.busy[group] === 0,
+      "an idle group is freed, once",
+    );
     while (this.count[group]! > 0) this.remove(this.last(group) - 1);
     this.state[group] = GroupState.FREE;
     this.next[group] = this.#freeFirst;

@@ -2,7 +2,13 @@ import type { Holder } from "../placement/holder.ts";
 import { GroupState, GroupTable, NONE } from "./group-table.ts";
 import { Operation, OperationKind } from "./operation.ts";
 import { ParityLog } from "./parity-log.ts";
-import { type PageFigures, type RecoveryFigures, type Redundancy, type RedundancyPort, Rescue } from "./redundancy.ts";
+import {
+  type PageFigures,
+  type RecoveryFigures,
+  type Redundancy,
+  type RedundancyPort,
+  Rescue,
+} from "./redundancy.ts";
 import { Reprotection } from "./reprotection.ts";
 
 export interface LoggedRedundancyOptions {
@@ -113,7 +119,7 @@ export class LoggedRedundancy implements Redundancy {
     this.#log.returned(accumulator);
   }
 
-  operationDone(operation: Operation, status: number, checksum: number): void {
+  operationDone(operation: number, status: number, checksum: number): void {
     this.#reprotection.operationDone(operation, status, checksum);
     this.#port.readAgain();
   }
@@ -128,7 +134,9 @@ export class LoggedRedundancy implements Redundancy {
         this.#log.close(group);
         return Rescue.LATER;
       case GroupState.PROTECTED:
-        return this.mode === "mirror" ? this.#readCopy(group, frame, isDead) : this.#recover(member, frame, isDead);
+        return this.mode === "mirror"
+          ? this.#readCopy(group, frame, isDead)
+          : this.#recover(member, frame, isDead);
       case GroupState.BARE:
         return isDead ? Rescue.NEVER : Rescue.LATER;
       default:
@@ -205,7 +213,8 @@ export class LoggedRedundancy implements Redundancy {
     for (let group = 0; group < groups.end; group += 1) {
       const state = groups.state[group];
       const isBare = state === GroupState.BARE;
-      if (isBare || (state === GroupState.PROTECTED && groups.degraded[group] === 1)) unprotected += groups.live[group]!;
+      if (isBare || (state === GroupState.PROTECTED && groups.degraded[group] === 1))
+        unprotected += groups.live[group]!;
     }
     return { live: groups.liveMembers, dead: groups.deadMembers, unprotected };
   }

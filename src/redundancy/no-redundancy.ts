@@ -1,4 +1,11 @@
-import { type PageFigures, type RecoveryFigures, type Redundancy, type RedundancyPort, Rescue } from "./redundancy.ts";
+import type { Holder } from "../placement/holder.ts";
+import {
+  type PageFigures,
+  type RecoveryFigures,
+  type Redundancy,
+  type RedundancyPort,
+  Rescue,
+} from "./redundancy.ts";
 
 /** Each page is on one server, and gone with it. */
 export class NoRedundancy implements Redundancy {
@@ -26,8 +33,8 @@ export class NoRedundancy implements Redundancy {
   }
 
   /** Nothing but its holder has a page; it may come back. */
-  rescue(): Rescue {
-    return Rescue.LATER;
+  rescue(_slot: number, _frame: number, holder: Holder): Rescue {
+    return holder.state === "dead" ? Rescue.NEVER : Rescue.LATER;
   }
 
   pageWrong(): void {}

@@ -101,7 +101,8 @@ export class ParityLog {
   }
 
   #openOne(): number {
-    if (this.#open >= this.#openMax || this.#tail - this.#head >= RING) this.close(this.#ring[this.#head % RING]!);
+    if (this.#open >= this.#openMax || this.#tail - this.#head >= RING)
+      this.close(this.#ring[this.#head % RING]!);
     const accumulator = this.#port.takeAccumulator();
     if (accumulator === NONE) return NONE;
     const group = this.#groups.make(GroupState.OPEN);
@@ -199,7 +200,9 @@ export class ParityLog {
     const { table } = this.#port;
     const groups = this.#groups;
     this.#closingGroup = group;
-    const holder = this.#options.mirror ? table.choose(this.#takesCopy) : table.chooseParity(this.#takesParity);
+    const holder = this.#options.mirror
+      ? table.choose(this.#takesCopy)
+      : table.chooseParity(this.#takesParity);
     if (holder === undefined) return false;
     const id = this.#port.newPageId();
     groups.parityHolder[group] = holder.index;

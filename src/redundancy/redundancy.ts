@@ -83,13 +83,14 @@ export interface Redundancy {
   /** True if the holder should have this page, whether its slot means it or not. */
   wants(holder: number, slot: number, pageId: number): boolean;
   /** The accumulator's page is held by the holder; refused for want of room; or its link ended. */
-  parityHeld(accumulator: number, holder: Holder): void;
+  parityHeld(accumulator: number): void;
   parityReturned(accumulator: number): void;
-  operationDone(operation: Operation, status: number, checksum: number): void;
+  /** The operation of this index went so (a ResultStatus). */
+  operationDone(operation: number, status: number, checksum: number): void;
   /** The slot's page turned out to be missing or wrong where it should be. */
   pageWrong(slot: number): void;
   /** What to do for a read whose holder is not linked, or gave wrong bytes. */
-  rescue(slot: number, frame: number): Rescue;
+  rescue(slot: number, frame: number, holder: Holder): Rescue;
   /** A link to the holder came up; ended; the holder is provably gone. */
   holderUp(holder: Holder): void;
   holderAway(holder: Holder): void;

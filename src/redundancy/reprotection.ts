@@ -188,7 +188,8 @@ export class Reprotection {
 
   /** Away or dead: whatever has something there is in danger. */
   holderGone(holder: Holder): void {
-    if ((this.#awaySinceMs[holder.index] ?? 0) === 0) this.#awaySinceMs[holder.index] = Math.max(1, this.#nowMs);
+    if ((this.#awaySinceMs[holder.index] ?? 0) === 0)
+      this.#awaySinceMs[holder.index] = Math.max(1, this.#nowMs);
     this.#reconsider();
   }
 
@@ -277,7 +278,10 @@ export class Reprotection {
       if (!this.#isDead(groups.holder[m]!)) continue;
       groups.busy[group]! += 1;
       const { name } = this.#port.table.at(groups.holder[m]!);
-      this.#port.pageLost(groups.slot[m]!, `its server "${name}" is gone, and so is what could make up for it`);
+      this.#port.pageLost(
+        groups.slot[m]!,
+        `its server "${name}" is gone, and so is what could make up for it`,
+      );
       groups.busy[group]! -= 1;
       this.#discard(m);
       groups.remove(m);
@@ -340,7 +344,7 @@ export class Reprotection {
     }
     server.references += 1;
     if (this.#port.operate(server, operation)) return true;
-    this.operationDone(operation, ResultStatus.UNREACHABLE, 0);
+    this.operationDone(operation.index, ResultStatus.UNREACHABLE, 0);
     return false;
   }
 
@@ -478,7 +482,8 @@ export class Reprotection {
 
   // Outcomes
 
-  operationDone(operation: Operation, status: number, checksum: number): void {
+  operationDone(index: number, status: number, checksum: number): void {
+    const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#dereference(operation.server);
     if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#nowMs + this.#options.retryMs;

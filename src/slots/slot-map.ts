@@ -63,6 +63,11 @@ export class SlotMap {
     return this.#place[slot]!;
   }
 
+  /** Index of the holder of a slot that has one. */
+  holder(slot: number): number {
+    return this.#place[slot]! - Place.FIRST_HOLDER;
+  }
+
   /** Page id of a slot that has a holder. */
   pageId(slot: number): number {
     return this.#high[slot]! * WORD + this.#low[slot]!;

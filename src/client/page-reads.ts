@@ -1,0 +1,165 @@
+import { highWord, lowWord } from "../../proto/peer/index.ts";
+import type { Arena } from "../base/arena.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import type { Holder } from "../placement/holder.ts";
+import type { IpTable } from "../placement/ip-table.ts";
+import { type Redundancy, Rescue } from "../redundancy/redundancy.ts";
+import { Place, type SlotMap } from "../slots/slot-map.ts";
+import type { ClientCounters } from "./counters.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import type { LinkSet } from "./link-set.ts";
+import { PageResult } from "./page-waiter.ts";
+import type { PendingWrites } from "./pending-writes.ts";
+
+/** A page that comes back wrong, or not at all, from a server that should have it is asked for so often. */
+const READ_ATTEMPTS = 3;
+/** … where it can be had in two ways: from its server and from others. */
+const READ_ATTEMPTS_BOTH_WAYS = 6;
+
+export interface PageReadsOptions {
+  arena: Arena;
+  frames: FrameTable;
+  slots: SlotMap;
+  table: IpTable;
+  pending: PendingWrites;
+  links: LinkSet;
+  redundancy: () => Redundancy;
+  counters: ClientCounters;
+  /** The slot's page is provably lost. */
+  lose: (slot: number, why: string) => void;
+  notice: (text: string) => void;
+}
+
+/**
+ * Reads of pages: from a write under way, from the map, from the page's server, or, where that is not to be had, made
+ * from the rest of its group. What cannot be had now waits and is looked up anew when something has changed.
+ */
+export class PageReads {
+  readonly #options: PageReadsOptions;
+  readonly #frames: FrameTable;
+  readonly #slots: SlotMap;
+  readonly #waiting: FrameQueue;
+  #lookAgain = false;
+
+  constructor(options: PageReadsOptions) {
+    this.#options = options;
+    this.#frames = options.frames;
+    this.#slots = options.slots;
+    this.#waiting = new FrameQueue(options.frames);
+  }
+
+  /** Reads that wait. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Reads the frame's slot into the frame and tells its waiter, at once if no server is needed. */
+  read(frame: number): void {
+    const { arena, pending, counters } = this.#options;
+    const slot = this.#frames.slot[frame]!;
+    const at = this.#frames.address(frame);
+    const newest = pending.newest(slot);
+    const place = this.#slots.place(slot);
+    if (newest !== NO_FRAME) arena.copy(at, this.#frames.address(newest), PAGE_BYTES);
+    else if (place === Place.UNMAPPED) arena.fill(at, 0, PAGE_BYTES);
+    else if (place === Place.SAME_FILLED) {
+      arena.fillPattern(at, this.#slots.wordLow(slot), this.#slots.wordHigh(slot), PAGE_BYTES);
+    } else if (place === Place.LOST) return this.#done(frame, PageResult.LOST);
+    else return this.#readHeld(frame, slot);
+    counters.localIn += 1;
+    this.#done(frame, PageResult.OK);
+  }
+
+  #readHeld(frame: number, slot: number): void {
+    const holder = this.#options.table.at(this.#slots.place(slot) - Place.FIRST_HOLDER);
+    this.#frames.pageId[frame] = this.#slots.pageId(slot);
+    this.#frames.checksum[frame] = this.#slots.checksum(slot);
+    const link = this.#options.links.of(holder);
+    const isDirect = this.#frames.attempts[frame]! % 2 === 0 || this.#options.redundancy().mode === "none";
+    if (link !== undefined && isDirect) link.getPage(frame);
+    else this.#rescue(frame, slot, holder);
+  }
+
+  /** Its holder cannot or should not be asked. */
+  #rescue(frame: number, slot: number, holder: Holder): void {
+    const outcome = this.#options.redundancy().rescue(slot, frame, holder);
+    if (outcome === Rescue.UNDER_WAY) this.#options.counters.pagesRescued += 1;
+    else if (outcome === Rescue.NEVER) {
+      this.#options.lose(slot, `its server "${holder.name}" is gone`);
+      this.#done(frame, PageResult.LOST);
+    } else {
+      // Wrong where it should be, and not to be made now: the next try is at its holder again.
+      if (this.#options.links.of(holder) !== undefined) this.#frames.attempts[frame]! += 1;
+      this.#waiting.push(frame);
+    }
+  }
+
+  #done(frame: number, result: PageResult): void {
+    this.#frames.waiter[frame]!.pageDone(frame, result);
+  }
+
+  /** Something has changed for reads that wait: they are looked up anew at the end of the turn. */
+  lookAgain(): void {
+    this.#lookAgain = true;
+  }
+
+  /** End of a turn. */
+  flush(): void {
+    if (!this.#lookAgain) return;
+    this.#lookAgain = false;
+    for (let left = this.#waiting.length; left > 0; left -= 1) this.read(this.#waiting.shift());
+  }
+
+  /** The link that the read was under way on has ended: it is looked up anew at the end of the turn. */
+  postpone(frame: number): void {
+    this.#waiting.push(frame);
+    this.#lookAgain = true;
+  }
+
+  /** Bytes have come for the frame, from its holder or made by others. */
+  arrived(frame: number, from: Holder): void {
+    const { arena, counters } = this.#options;
+    const id = this.#frames.pageId[frame]!;
+    const sum = arena.pageChecksum(this.#frames.address(frame), lowWord(id), highWord(id));
+    if (sum === this.#frames.checksum[frame]) {
+      counters.pagesIn += 1;
+      return this.#done(frame, PageResult.OK);
+    }
+    counters.checksumErrors += 1;
+    this.#notAsSent(frame, from, "its bytes are not what was written");
+  }
+
+  /** Nothing came for the frame: its holder does not have it, or it could not be made. */
+  missing(frame: number, from: Holder): void {
+    if (from.role === "parity") {
+      // Others were away or changed meanwhile.
+      this.#waiting.push(frame);
+      return;
+    }
+    this.#notAsSent(frame, from, `"${from.name}" does not hold it any more`);
+  }
+
+  #notAsSent(frame: number, from: Holder, why: string): void {
+    const slot = this.#frames.slot[frame]!;
+    const redundancy = this.#options.redundancy();
+    // Overwritten or trimmed since it was asked for, or moved: what the slot means now is read instead.
+    const attemptsMax = redundancy.mode === "none" ? READ_ATTEMPTS : READ_ATTEMPTS_BOTH_WAYS;
+    if (!this.#stillMeans(slot, this.#frames.pageId[frame]!)) {
+      if (this.#frames.attempts[frame]! >= attemptsMax) return this.#done(frame, PageResult.LOST);
+      this.#frames.attempts[frame]! += redundancy.mode === "mirror" ? 1 : 0;
+      return this.read(frame);
+    }
+    if (!from.suspect) this.#options.notice(`"${from.name}" is suspect: page of slot ${slot}: ${why}`);
+    from.suspect = true;
+    this.#frames.attempts[frame]! += 1;
+    const isHopeless = redundancy.mode === "none" && why.startsWith('"');
+    if (isHopeless || this.#frames.attempts[frame]! >= attemptsMax) this.#options.lose(slot, why);
+    else redundancy.pageWrong(slot);
+    this.read(frame);
+  }
+
+  #stillMeans(slot: number, pageId: number): boolean {
+    return this.#slots.place(slot) >= Place.FIRST_HOLDER && this.#slots.pageId(slot) === pageId;
+  }
+}

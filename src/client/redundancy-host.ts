@@ -1,0 +1,161 @@
+import { highWord, lowWord } from "../../proto/peer/index.ts";
+import type { Arena } from "../base/arena.ts";
+import { NswapError } from "../base/errors.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import type { Holder } from "../placement/holder.ts";
+import type { IpTable } from "../placement/ip-table.ts";
+import type { Operation } from "../redundancy/operation.ts";
+import type { Redundancy, RedundancyPort } from "../redundancy/redundancy.ts";
+import type { SlotMap } from "../slots/slot-map.ts";
+import type { FrameTable } from "./frame-table.ts";
+import type { LinkSet } from "./link-set.ts";
+import type { PageReads } from "./page-reads.ts";
+import type { ServerLink } from "./server-link.ts";
+
+export interface RedundancyHostOptions {
+  arena: Arena;
+  frames: FrameTable;
+  table: IpTable;
+  slots: SlotMap;
+  links: LinkSet;
+  reads: PageReads;
+  redundancy: () => Redundancy;
+  newPageId: () => number;
+  nowMs: () => number;
+  listAgainMs: number;
+  /** The slot's page is provably lost. */
+  lose: (slot: number, why: string) => void;
+  /** The link cannot be used any more. */
+  drop: (link: ServerLink, error: NswapError) => void;
+  notice: (text: string) => void;
+}
+
+/** What the client's core does for its redundancy: frames, links and the map behind the port. */
+export class RedundancyHost implements RedundancyPort {
+  readonly table: IpTable;
+  readonly notice: (text: string) => void;
+  readonly #options: RedundancyHostOptions;
+  readonly #frames: FrameTable;
+
+  constructor(options: RedundancyHostOptions) {
+    this.#options = options;
+    this.#frames = options.frames;
+    this.table = options.table;
+    this.notice = options.notice;
+  }
+
+  #link(holder: number): ServerLink | undefined {
+    return this.#options.links.of(this.table.at(holder));
+  }
+
+  isLinked(holder: number): boolean {
+    return this.#link(holder) !== undefined;
+  }
+
+  takesPages(holder: Holder): boolean {
+    const link = this.#options.links.of(holder);
+    return link?.up === true && link.hasRoom;
+  }
+
+  invalidate(holder: number, pageId: number): void {
+    // A server that is away is told when it comes back: its LISTING shows what it holds in vain.
+    this.#link(holder)?.invalidate(pageId);
+  }
+
+  listLater(holder: number): void {
+    const link = this.#link(holder);
+    if (link !== undefined) link.listAgainAtMs = this.#options.nowMs() + this.#options.listAgainMs;
+  }
+
+  newPageId(): number {
+    return this.#options.newPageId();
+  }
+
+  takeAccumulator(): number {
+    return this.#frames.takeAccumulator();
+  }
+
+  giveAccumulator(accumulator: number): void {
+    this.#frames.giveAccumulator(accumulator);
+  }
+
+  get accumulatorsLeft(): number {
+    return this.#frames.accumulatorsLeft;
+  }
+
+  get accumulators(): number {
+    return this.#frames.accumulators;
+  }
+
+  accumulate(accumulator: number, frame: number, first: boolean): void {
+    const to = this.#frames.address(this.#frames.frameOf(accumulator));
+    const from = this.#frames.address(frame);
+    if (first) this.#options.arena.copy(to, from, PAGE_BYTES);
+    else this.#options.arena.xor(to, from, PAGE_BYTES);
+  }
+
+  putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean {
+    const link = this.#options.links.of(holder);
+    if (link === undefined) return false;
+    const frame = this.#frames.frameOf(accumulator);
+    const at = this.#frames.address(frame);
+    const checksum = this.#options.arena.pageChecksum(at, lowWord(pageId), highWord(pageId));
+    this.#frames.slot[frame] = slot;
+    this.#frames.pageId[frame] = pageId;
+    this.#frames.checksum[frame] = checksum;
+    this.#options.redundancy().groups!.parityChecksum[group] = checksum;
+    this.#frames.placedOn[frame] = holder.index;
+    holder.unackedPages += 1;
+    link.putParity(frame);
+    return true;
+  }
+
+  describe(group: number): void {
+    const { parityHolder } = this.#options.redundancy().groups!;
+    const link = this.#link(parityHolder[group]!);
+    if (link !== undefined) this.#guarded(link, () => link.describe(group));
+  }
+
+  operate(holder: Holder, operation: Operation): boolean {
+    const link = this.#options.links.of(holder);
+    if (link === undefined) return false;
+    this.#guarded(link, () => link.operate(operation, this.#options.nowMs()));
+    return true;
+  }
+
+  recover(holder: Holder, frame: number, operation: Operation): void {
+    const link = this.#options.links.of(holder)!;
+    this.#guarded(link, () => link.recover(frame, operation, this.#options.nowMs()));
+  }
+
+  /** A link without room for what it was given is dropped, with what it was given. */
+  #guarded(link: ServerLink, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof NswapError)) throw error;
+      this.#options.drop(link, error);
+    }
+  }
+
+  readCopy(holder: number, frame: number, pageId: number, checksum: number): void {
+    this.#frames.pageId[frame] = pageId;
+    this.#frames.checksum[frame] = checksum;
+    this.#link(holder)!.getPage(frame);
+  }
+
+  pageMoved(slot: number, holder: number, pageId: number, checksum: number): void {
+    const { slots } = this.#options;
+    this.table.at(slots.holder(slot)).livePages -= 1;
+    slots.setPage(slot, holder, pageId, checksum);
+    this.table.at(holder).livePages += 1;
+  }
+
+  pageLost(slot: number, why: string): void {
+    this.#options.lose(slot, why);
+  }
+
+  readAgain(): void {
+    this.#options.reads.lookAgain();
+  }
+}
