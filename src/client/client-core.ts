@@ -1,63 +1,28 @@
-import {
-  type Capacity,
-  type Hello,
-  highWord,
-  lowWord,
-  type Prover,
-  ResultStatus,
-  Role,
-} from "../../proto/peer/index.ts";
+import { type Capacity, type Hello, highWord, lowWord, ResultStatus, Role } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
+import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
-import type { Prng } from "../base/prng.ts";
 import type { Holder, HolderRole } from "../placement/holder.ts";
 import { IpTable } from "../placement/ip-table.ts";
-import { LoggedRedundancy } from "../redundancy/logged-redundancy.ts";
-import { NoRedundancy } from "../redundancy/no-redundancy.ts";
 import type { PageFigures, Redundancy, RedundancyMode } from "../redundancy/redundancy.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
+import type { ClientCoreOptions } from "./client-core-options.ts";
 import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
+import type { LinkOptions, LinkPort } from "./link-options.ts";
 import { LinkSet } from "./link-set.ts";
 import { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { ParityRequests } from "./parity-requests.ts";
 import { PartialWrites } from "./partial-writes.ts";
 import { PendingWrites } from "./pending-writes.ts";
-import { RedundancyHost } from "./redundancy-host.ts";
-import { identityOf, type LinkOptions, type LinkPort, ServerLink } from "./server-link.ts";
+import { newRedundancy, RedundancyHost } from "./redundancy-host.ts";
+import { ServerLink } from "./server-link.ts";
 
-/** What the core tells its surroundings. */
-export interface ClientCorePort {
-  /** The core has given up a link: its connection is to be closed at once. */
-  linkClosed(link: ServerLink): void;
-  /** Something that people want to know of. */
-  notice(text: string): void;
-}
-
-export interface ClientCoreOptions {
-  arena: Arena;
-  slots: number;
-  /** Page frames; default: as limits say. */
-  frames?: number;
-  /** Default: none. */
-  redundancy?: RedundancyMode;
-  /** Most members of a parity group; default 4. */
-  groupSize?: number;
-  /** Default: those of production. */
-  limits?: ClientLimits;
-  prng: Prng;
-  /** Who we are, with a fresh nonce each time. */
-  own: () => Hello;
-  prover: Prover | undefined;
-  port: ClientCorePort;
-}
-
-const GROUP_SIZE = 4;
 /** Pages that go into one PUTPAGE: those of the longest request the kernel usually sends. */
 const PUT_PAGES = 32;
 
@@ -147,22 +112,11 @@ export class ClientCore implements LinkPort {
       redundancy: () => this.#redundancy,
       newPageId: () => this.#newPageId(),
       nowMs: () => this.#nowMs,
-      listAgainMs: limits.linkListAgainMs,
       lose: (slot, why) => this.#lose(slot, why),
       drop: (link, error) => this.dropLink(link, error),
       notice: port.notice,
     });
-    if (mode === "none") return new NoRedundancy(host);
-    return new LoggedRedundancy({
-      port: host,
-      slots,
-      mode,
-      groupSize: groupSize ?? GROUP_SIZE,
-      operationsMax: this.#limits.operationsMax,
-      lostAfterMs: this.#limits.lostAfterMs,
-      retryMs: limits.operationRetryMs,
-      reclaimShare: limits.reclaimShare,
-    });
+    return newRedundancy(host, { mode, slots, groupSize, limits: this.#limits });
   }
 
   /** How pages are protected. */
@@ -355,7 +309,7 @@ export class ClientCore implements LinkPort {
     return link;
   }
 
-  #parityRequests(out: OutQueue): Pick<LinkOptions, "parity"> {
+  #parityRequests(out: OutQueue): Partial<LinkOptions> {
     const { groups } = this.#redundancy;
     if (groups === undefined) return {};
     const requests = new ParityRequests(out, groups, (holder) => this.table.at(holder).identityBytes);
@@ -460,7 +414,7 @@ export class ClientCore implements LinkPort {
   // LinkPort
 
   linkUp(link: ServerLink, hello: Hello, capacity: Capacity): void {
-    const identity = identityOf(hello);
+    const identity = toHex(hello.identity);
     const known = this.table.byIdentity(identity);
     if (known !== undefined && this.#links.of(known) !== undefined) {
       link.close(new NswapError("PEER_REFUSED", `"${hello.name}" is linked already`));

@@ -1,12 +1,16 @@
 import { highWord, lowWord } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
+import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
+import { LoggedRedundancy } from "../redundancy/logged-redundancy.ts";
+import { NoRedundancy } from "../redundancy/no-redundancy.ts";
 import type { Operation } from "../redundancy/operation.ts";
-import type { Redundancy, RedundancyPort } from "../redundancy/redundancy.ts";
+import type { Redundancy, RedundancyMode, RedundancyPort } from "../redundancy/redundancy.ts";
 import type { SlotMap } from "../slots/slot-map.ts";
+import type { ClientLimits } from "./client-limits.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
@@ -22,7 +26,6 @@ export interface RedundancyHostOptions {
   redundancy: () => Redundancy;
   newPageId: () => number;
   nowMs: () => number;
-  listAgainMs: number;
   /** The slot's page is provably lost. */
   lose: (slot: number, why: string) => void;
   /** The link cannot be used any more. */
@@ -64,7 +67,7 @@ export class RedundancyHost implements RedundancyPort {
 
   listLater(holder: number): void {
     const link = this.#link(holder);
-    if (link !== undefined) link.listAgainAtMs = this.#options.nowMs() + this.#options.listAgainMs;
+    if (link !== undefined) link.listAgainAtMs = this.#options.nowMs() + limits.linkListAgainMs;
   }
 
   newPageId(): number {
@@ -158,4 +161,25 @@ export class RedundancyHost implements RedundancyPort {
   readAgain(): void {
     this.#options.reads.lookAgain();
   }
+}
+
+const GROUP_SIZE = 4;
+
+/** The redundancy of a client that asked for this mode. */
+export function newRedundancy(
+  port: RedundancyPort,
+  options: { mode: RedundancyMode; slots: number; groupSize: number | undefined; limits: ClientLimits },
+): Redundancy {
+  const { mode, slots } = options;
+  if (mode === "none") return new NoRedundancy(port);
+  return new LoggedRedundancy({
+    port,
+    slots,
+    mode,
+    groupSize: options.groupSize ?? GROUP_SIZE,
+    operationsMax: options.limits.operationsMax,
+    lostAfterMs: options.limits.lostAfterMs,
+    retryMs: limits.operationRetryMs,
+    reclaimShare: limits.reclaimShare,
+  });
 }

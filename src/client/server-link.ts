@@ -2,7 +2,6 @@ import {
   ACK_ENTRY_BYTES,
   AckStatus,
   beginGetPage,
-  beginInvalidate,
   beginPutPage,
   CAPACITY_BYTES,
   type Capacity,
@@ -14,14 +13,12 @@ import {
   getWide,
   Handshake,
   type Hello,
-  INVALIDATE_PAGES_MAX,
   LIST_END,
   META_BYTES,
   PAGE_ID_BYTES,
   PAGES_PER_FRAME_MAX,
   PageStatus,
   PeerError,
-  type Prover,
   putBare,
   putError,
   putList,
@@ -35,47 +32,16 @@ import {
 } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
-import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import type { Operation } from "../redundancy/operation.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import { InvalidateBatch } from "./invalidate-batch.ts";
+import type { LinkOptions, LinkPort } from "./link-options.ts";
 import type { ParityRequests } from "./parity-requests.ts";
 import { Asked, Window } from "./window.ts";
-
-/** What a link tells the core that owns it. */
-export interface LinkPort {
-  /** The server has welcomed us: it is `hello`, with these figures. */
-  linkUp(link: ServerLink, hello: Hello, capacity: Capacity): void;
-  capacity(link: ServerLink, capacity: Capacity): void;
-  /** A request was answered after so long. */
-  answered(link: ServerLink, latencyMs: number): void;
-  pageHeld(link: ServerLink, frame: number): void;
-  pageRefused(link: ServerLink, frame: number): void;
-  /** The page's bytes are in the frame, unverified. */
-  pageArrived(link: ServerLink, frame: number): void;
-  pageMissing(link: ServerLink, frame: number): void;
-  /** The server holds this page for us (an entry of LISTING). */
-  pageListed(link: ServerLink, pageId: number, slot: number): void;
-  /** An operation of a parity server went so; `checksum` as RESULT has it. */
-  operationDone?(index: number, status: number, checksum: number): void;
-}
-
-export interface LinkOptions {
-  arena: Arena;
-  frames: FrameTable;
-  own: Hello;
-  prover: Prover | undefined;
-  port: LinkPort;
-  /** Bytes queued for the server before pages wait in their frames instead. */
-  queueBytesSoft: number;
-  /** What the other side must be; a memory server if left out. */
-  role?: Role;
-  /** What only a parity server is told, and how many operations it may be asked for at a time. */
-  parity?: { requests: ParityRequests; operationsMax: number };
-}
 
 /** As many pages are worth a message of their own. */
 const EAGER_PAGES = 16;
@@ -105,8 +71,7 @@ export class ServerLink {
   readonly #parity: ParityRequests | undefined;
   readonly #groups: number[] = [];
   readonly #result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
-  readonly #invalid = new Float64Array(INVALIDATE_PAGES_MAX);
-  #invalidCount = 0;
+  readonly #invalid: InvalidateBatch;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   #nowMs = 0;
   #pingSentMs: number | undefined;
@@ -115,8 +80,6 @@ export class ServerLink {
   #listing = false;
   /** Cursor of the LIST to be sent at the end of the turn. */
   #listFrom: number | undefined;
-  /** An INVALIDATE was dropped for want of room: a new list finds what the server holds in vain. */
-  #listAgain = false;
   #entryFrame = NO_FRAME;
   #entryIndex = -1;
   #closed: Error | undefined;
@@ -134,6 +97,7 @@ export class ServerLink {
     this.#gets = new FrameQueue(options.frames);
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
     this.#reader = new FrameReader(this);
+    this.#invalid = new InvalidateBatch(out, () => this.hasRoom);
     this.#handshake.start();
   }
 
@@ -239,9 +203,7 @@ export class ServerLink {
 
   /** Sends GROUPS for one group again. Throws LIMIT_REACHED. */
   describe(group: number): void {
-    this.#groups.length = 0;
-    this.#groups.push(group);
-    this.#parity?.describe(this.#groups);
+    this.#parity?.describe([group]);
   }
 
   /** Sends COMPOSE or REBUILD at once. Throws LIMIT_REACHED; the operation is the link's then too. */
@@ -264,16 +226,10 @@ export class ServerLink {
 
   /** The server may drop the page. Never fails: what finds no room is found again by a list. */
   invalidate(pageId: number): void {
-    if (this.#invalidCount === INVALIDATE_PAGES_MAX) this.#flushInvalid();
-    if (this.#invalidCount === INVALIDATE_PAGES_MAX) {
-      this.#listAgain = true;
-      return;
-    }
-    this.#invalid[this.#invalidCount] = pageId;
-    this.#invalidCount += 1;
+    this.#invalid.add(pageId);
   }
 
-  /** Starts to ask for the list of what the server holds for us. */
+  /** Asks for the list of what the server holds for us. */
   list(nowMs: number): void {
     if (this.#listing) return;
     if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
@@ -319,9 +275,9 @@ export class ServerLink {
   flush(nowMs: number): void {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
     while (this.#gets.length > 0 && this.eager(this.#gets.length)) this.#flushGets(nowMs);
-    if (this.#invalidCount > 0) this.#flushInvalid();
-    if (this.#listAgain && !this.#listing && this.hasRoom) {
-      this.#listAgain = false;
+    this.#invalid.flush();
+    if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
+      this.#invalid.dropped = false;
       this.list(nowMs);
     }
     if (this.#listFrom !== undefined) putList(this.out, this.#listFrom);
@@ -344,17 +300,6 @@ export class ServerLink {
       at += PAGE_ID_BYTES;
     }
     this.#frames.next[last] = NO_FRAME;
-  }
-
-  /** Leaves them where they are while there is no room. */
-  #flushInvalid(): void {
-    if (!this.hasRoom) return;
-    let at = beginInvalidate(this.out, this.#invalidCount);
-    for (let i = 0; i < this.#invalidCount; i += 1) {
-      putWide(this.out.view, at, this.#invalid[i]!);
-      at += PAGE_ID_BYTES;
-    }
-    this.#invalidCount = 0;
   }
 
   #enter(kind: number, head: number, count: number, nowMs: number): number {
@@ -497,11 +442,8 @@ export class ServerLink {
     this.#reportCapacity(reader);
     for (let i = 0; i < reader.count; i += 1) {
       const at = CAPACITY_BYTES + i * ACK_ENTRY_BYTES;
-      this.#ackedOne(
-        reader.body.getUint32(at, true),
-        reader.body.getUint16(at + 4, true),
-        reader.body.getUint16(at + 6, true),
-      );
+      const { body } = reader;
+      this.#ackedOne(body.getUint32(at, true), body.getUint16(at + 4, true), body.getUint16(at + 6, true));
     }
   }
 
@@ -564,6 +506,3 @@ export class ServerLink {
     else this.#listFrom = reader.aux;
   }
 }
-
-/** Identity of a HELLO as the text that tables are keyed by. */
-export const identityOf = (hello: Hello): string => toHex(hello.identity);

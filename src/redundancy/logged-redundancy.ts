@@ -1,6 +1,7 @@
 import type { Holder } from "../placement/holder.ts";
 import { GroupState, GroupTable, NONE } from "./group-table.ts";
 import { Operation, OperationKind } from "./operation.ts";
+import { OperationPlans } from "./operation-plans.ts";
 import { ParityLog } from "./parity-log.ts";
 import {
   type PageFigures,
@@ -33,6 +34,7 @@ export class LoggedRedundancy implements Redundancy {
   readonly #port: RedundancyPort;
   readonly #log: ParityLog;
   readonly #reprotection: Reprotection;
+  readonly #plans: OperationPlans;
   readonly #scratch = new Operation(NONE);
   #worst = 0;
 
@@ -42,6 +44,7 @@ export class LoggedRedundancy implements Redundancy {
     this.#port = port;
     const groupSize = mode === "mirror" ? 1 : options.groupSize;
     this.groups = new GroupTable(options.slots, groupSize);
+    this.#plans = new OperationPlans(this.groups);
     this.#reprotection = new Reprotection({ ...options, groups: this.groups, mirror: mode === "mirror" });
     this.#log = new ParityLog({
       groups: this.groups,
@@ -168,7 +171,7 @@ export class LoggedRedundancy implements Redundancy {
     if (isDead && anyDead) return Rescue.NEVER;
     if (!linked) return Rescue.LATER;
     this.#scratch.reset(OperationKind.REBUILD);
-    this.#reprotection.describeLost(this.#scratch, member);
+    this.#plans.describeLost(this.#scratch, member);
     this.#port.recover(server, frame, this.#scratch);
     return Rescue.UNDER_WAY;
   }

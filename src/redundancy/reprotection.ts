@@ -1,8 +1,10 @@
-import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
+import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
+import { GroupDisposal } from "./group-disposal.ts";
 import { GroupLists } from "./group-lists.ts";
 import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
+import { OperationPlans } from "./operation-plans.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
 const BARE = 0;
@@ -45,6 +47,8 @@ export class Reprotection {
   readonly #port: RedundancyPort;
   readonly #options: ReprotectionOptions;
   readonly #lists: GroupLists;
+  readonly #plans: OperationPlans;
+  readonly #disposal: GroupDisposal;
   readonly #operations: OperationPool;
   /** When each holder's link ended, by index; 0: it stands. */
   readonly #awaySinceMs: number[] = [];
@@ -62,6 +66,8 @@ export class Reprotection {
     this.#groups = options.groups;
     this.#port = options.port;
     this.#lists = new GroupLists(options.groups, LISTS);
+    this.#plans = new OperationPlans(options.groups);
+    this.#disposal = new GroupDisposal(options.groups, options.port, this.#lists);
     this.#operations = new OperationPool(options.operationsMax);
   }
 
@@ -116,7 +122,7 @@ export class Reprotection {
     const { state, parityHolder, degraded } = this.#groups;
     if (state[group] === GroupState.PROTECTED) this.#port.table.at(parityHolder[group]!).references += 1;
     degraded[group] = this.#isDegraded(group) ? 1 : 0;
-    if (state[group] === GroupState.BARE) this.#purge(group);
+    if (state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
   }
 
@@ -136,45 +142,13 @@ export class Reprotection {
 
   /** Frees the group, its members' frames and its parity. */
   drop(group: number): void {
-    this.#lists.put(group, NONE);
-    const groups = this.#groups;
-    for (let m = groups.first(group); m < groups.last(group); m += 1) this.#discard(m);
-    if (groups.state[group] === GroupState.PROTECTED) this.#dropParity(group);
-    groups.free(group);
-  }
-
-  #dropParity(group: number): void {
-    const { parityHolder, parityId } = this.#groups;
-    this.#port.invalidate(parityHolder[group]!, parityId[group]!);
-    this.#dereference(parityHolder[group]!);
-  }
-
-  /** The member's page is needed no more; the caller takes it out. */
-  #discard(member: number): void {
-    const { holder, pageId } = this.#groups;
-    this.#port.invalidate(holder[member]!, pageId[member]!);
-    this.#dereference(holder[member]!);
-  }
-
-  #dereference(index: number): void {
-    const holder = this.#port.table.at(index);
-    holder.references -= 1;
-    this.#port.table.forgetIfUnused(holder);
-  }
-
-  /** Takes the dead members out of a group that has no parity to need them. */
-  #purge(group: number): void {
-    for (let m = this.#groups.last(group) - 1; m >= this.#groups.first(group); m -= 1) {
-      if (this.#groups.alive[m] === 1) continue;
-      this.#discard(m);
-      this.#groups.remove(m);
-    }
+    this.#disposal.drop(group);
   }
 
   /** A live member of a settled group died. */
   memberDied(group: number): void {
     if (this.#groups.busy[group]! > 0) return;
-    if (this.#groups.state[group] === GroupState.BARE) this.#purge(group);
+    if (this.#groups.state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
   }
 
@@ -252,20 +226,20 @@ export class Reprotection {
     const parity = this.#groups.parityHolder[group]!;
     // A parity server that may return is given up only for another.
     if (!hasParity && !this.#isDead(parity) && this.#port.table.parityUpCount === 0) return false;
-    this.#dropParity(group);
+    this.#disposal.dropParity(group);
     this.#groups.state[group] = GroupState.BARE;
     this.#groups.degraded[group] = 0;
-    this.#purge(group);
+    this.#disposal.purge(group);
     this.classify(group);
     return true;
   }
 
   /** More is provably gone than the parity can make up for. */
   #loseAndBare(group: number): boolean {
-    this.#dropParity(group);
+    this.#disposal.dropParity(group);
     this.#groups.state[group] = GroupState.BARE;
     this.#groups.degraded[group] = 0;
-    this.#purge(group);
+    this.#disposal.purge(group);
     this.#loseDead(group);
     this.classify(group);
     return true;
@@ -283,7 +257,7 @@ export class Reprotection {
         `its server "${name}" is gone, and so is what could make up for it`,
       );
       groups.busy[group]! -= 1;
-      this.#discard(m);
+      this.#disposal.discard(m);
       groups.remove(m);
     }
   }
@@ -314,21 +288,8 @@ export class Reprotection {
     operation.server = server.index;
     operation.target = target.index;
     operation.newPageId = this.#port.newPageId();
-    this.describeLost(operation, member);
+    this.#plans.describeLost(operation, member);
     return this.#begin(operation, server);
-  }
-
-  /** Fills in the page of a member, and what it is the XOR of. */
-  describeLost(operation: Operation, member: number): void {
-    const groups = this.#groups;
-    const group = groups.groupOf(member);
-    operation.pageId = groups.pageId[member]!;
-    operation.slot = groups.slot[member]!;
-    operation.checksum = groups.checksum[member]!;
-    operation.addSource(groups.parityId[group]!, OWN_STORE);
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (m !== member) operation.addSource(groups.pageId[m]!, groups.holder[m]!);
-    }
   }
 
   #begin(operation: Operation, server: Holder): boolean {
@@ -357,11 +318,12 @@ export class Reprotection {
     const server = this.#port.table.chooseParity(this.#takesParity);
     if (server === undefined || this.#unlinked(group) > 0) return false;
     const operation = this.#newGroup(server);
-    this.#include(operation, group);
+    this.#plans.include(operation, group);
     let other = groups.next[group]!;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      if (this.#fits(operation, other) && this.#unlinked(other) === 0) this.#include(operation, other);
+      if (this.#plans.fits(operation, other) && this.#unlinked(other) === 0)
+        this.#plans.include(operation, other);
       other = next;
     }
     return this.#begin(operation, server);
@@ -375,45 +337,6 @@ export class Reprotection {
     this.#groups.parityId[operation.group] = operation.newPageId;
     this.#groups.parityHolder[operation.group] = server.index;
     return operation;
-  }
-
-  /** True if the live members of the group can join those of the operation. */
-  #fits(operation: Operation, group: number): boolean {
-    const groups = this.#groups;
-    if (operation.memberCount + groups.live[group]! > groups.stride) return false;
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (groups.alive[m] === 0) continue;
-      for (let i = 0; i < operation.memberCount; i += 1) {
-        if (operation.memberHolders[i] === groups.holder[m]) return false;
-      }
-    }
-    return true;
-  }
-
-  /** The live members of the group become members of the operation's: by old parity and dead pages, or by themselves. */
-  #include(operation: Operation, group: number): void {
-    const groups = this.#groups;
-    operation.from[operation.fromCount] = group;
-    operation.fromCount += 1;
-    const dead = groups.count[group]! - groups.live[group]!;
-    const sameServer = groups.parityHolder[group] === operation.server;
-    const isProtected = groups.state[group] === GroupState.PROTECTED;
-    const byParity = isProtected && sameServer && dead < groups.live[group]!;
-    if (byParity) operation.addSource(groups.parityId[group]!, OWN_STORE);
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      const alive = groups.alive[m] === 1;
-      if (alive) this.#includeMember(operation, m);
-      if (alive !== byParity) operation.addSource(groups.pageId[m]!, groups.holder[m]!);
-    }
-  }
-
-  #includeMember(operation: Operation, member: number): void {
-    const i = operation.memberCount;
-    operation.memberIds[i] = this.#groups.pageId[member]!;
-    operation.memberSlots[i] = this.#groups.slot[member]!;
-    operation.memberChecksums[i] = this.#groups.checksum[member]!;
-    operation.memberHolders[i] = this.#groups.holder[member]!;
-    operation.memberCount += 1;
   }
 
   // Frames of dead members
@@ -431,11 +354,9 @@ export class Reprotection {
   get #wasteful(): boolean {
     const { liveMembers, deadMembers, groups } = this.#groups;
     if (deadMembers === 0) return false;
-    return deadMembers + groups > this.#options.reclaimShare * liveMembers + 64 || this.#shortOfRoom;
-  }
-
-  get #shortOfRoom(): boolean {
-    return this.#port.table.someShortOfRoom;
+    return (
+      deadMembers + groups > this.#options.reclaimShare * liveMembers + 64 || this.#port.table.someShortOfRoom
+    );
   }
 
   #reclaimOne(): boolean {
@@ -447,9 +368,9 @@ export class Reprotection {
       if (!this.#port.takesPages(server)) return false;
       this.#lists.rotate(first);
       const operation = this.#newGroup(server);
-      this.#include(operation, first);
+      this.#plans.include(operation, first);
       this.#fillUp(operation, first, live);
-      if (this.#frees(operation)) return this.#begin(operation, server);
+      if (this.#plans.frees(operation)) return this.#begin(operation, server);
       this.#groups.free(operation.group);
       this.#operations.give(operation);
     }
@@ -464,20 +385,10 @@ export class Reprotection {
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;
-        if (group !== first && this.#fits(operation, group)) this.#include(operation, group);
+        if (group !== first && this.#plans.fits(operation, group)) this.#plans.include(operation, group);
         group = next;
       }
     }
-  }
-
-  /** True if the operation frees frames. */
-  #frees(operation: Operation): boolean {
-    let frames = operation.fromCount - 1;
-    for (let i = 0; i < operation.fromCount; i += 1) {
-      const group = operation.from[i]!;
-      frames += this.#groups.count[group]! - this.#groups.live[group]!;
-    }
-    return frames > 0;
   }
 
   // Outcomes
@@ -485,7 +396,7 @@ export class Reprotection {
   operationDone(index: number, status: number, checksum: number): void {
     const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
-    this.#dereference(operation.server);
+    this.#disposal.dereference(operation.server);
     if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#nowMs + this.#options.retryMs;
     if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
     else this.#rebuilt(operation, status, checksum);
@@ -508,7 +419,7 @@ export class Reprotection {
 
   #settleAgain(group: number): void {
     if (this.#groups.busy[group]! > 0) return;
-    if (this.#groups.state[group] === GroupState.BARE) this.#purge(group);
+    if (this.#groups.state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
   }
 
@@ -538,7 +449,7 @@ export class Reprotection {
       // It may be there all the same.
       if (status === ResultStatus.UNREACHABLE) this.#port.listLater(target.index);
     }
-    this.#dereference(operation.target);
+    this.#disposal.dereference(operation.target);
     this.#settleAgain(group);
   }
 
@@ -559,7 +470,7 @@ export class Reprotection {
     groups.checksum[member] = checksum;
     groups.holder[member] = target;
     this.#port.table.at(target).references += 1;
-    this.#dereference(old);
+    this.#disposal.dereference(old);
     if (conflict) this.#separate(group, member);
     else {
       groups.degraded[group] = this.#isDegraded(group) ? 1 : 0;
@@ -580,7 +491,7 @@ export class Reprotection {
     this.#groups.remove(member);
     const own = this.#groups.make(GroupState.BARE);
     this.#groups.add(own, this.#page, true);
-    this.#dropParity(group);
+    this.#disposal.dropParity(group);
     this.#groups.state[group] = GroupState.BARE;
     this.#groups.degraded[group] = 0;
     this.classify(own);

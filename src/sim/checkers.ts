@@ -81,7 +81,9 @@ export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void
   for (const client of clients) {
     const { core, front, process } = client;
     expectNone(process.nowMs, client.host, {
-      "frames in use": core.frames.used - accumulators(client),
+      "frames in use": core.frames.used,
+      "accumulators that no open group has":
+        core.frames.accumulators - core.frames.accumulatorsLeft - accumulators(client),
       "requests in flight": front.requestsInFlight,
       "pages waiting for a server": core.starved ? 1 : 0,
       "blocks of answers in use": client.nbdPool.taken,
@@ -127,7 +129,7 @@ function checkPages(node: SimNode, clients: readonly SimClient[], meant: Map<str
   });
 }
 
-/** The frames that XORs of open groups are in. */
+/** Groups whose XOR is in a frame of the client's. */
 function accumulators(client: SimClient): number {
   let count = 0;
   visitGroups(client, (group) => {

@@ -1,3 +1,4 @@
+import { GroupState } from "../redundancy/group-table.ts";
 import type { SimClient } from "./sim-client.ts";
 
 /** A page in a parity group, as the client that made it knows it. */
@@ -23,20 +24,39 @@ export interface GroupView {
   readonly members: readonly MemberView[];
 }
 
-/** What checkers ask of a client's redundancy. */
-interface Redundancy {
-  visitGroups(visit: (group: GroupView) => void): void;
-}
+const STATES: Record<number, GroupView["state"]> = {
+  [GroupState.OPEN]: "open",
+  [GroupState.CLOSING]: "closing",
+  [GroupState.PROTECTED]: "protected",
+  [GroupState.BARE]: "unprotected",
+};
 
 /** Shows every group of a client; none without redundancy. */
 export function visitGroups(client: SimClient, visit: (group: GroupView) => void): void {
-  (client.core as { redundancy?: Redundancy }).redundancy?.visitGroups(visit);
+  const { groups } = client.core.redundancy;
+  if (groups === undefined) return;
+  const holder = (index: number): string => client.core.table.at(index).identity;
+  for (let group = 0; group < groups.end; group += 1) {
+    const state = STATES[groups.state[group]!];
+    if (state === undefined) continue;
+    const members: MemberView[] = [];
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      members.push({
+        pageId: groups.pageId[m]!,
+        slot: groups.slot[m]!,
+        checksum: groups.checksum[m]!,
+        holder: holder(groups.holder[m]!),
+        live: groups.alive[m] === 1,
+      });
+    }
+    const isHeld = state === "protected";
+    const id = groups.parityId[group]!;
+    visit({ id, state, holder: isHeld ? holder(groups.parityHolder[group]!) : undefined, members });
+  }
 }
 
 /** Pages of a client that were acknowledged and are not covered now, as it says itself. */
-export function unprotectedPages(client: SimClient): number {
-  return (client.core as { pages?: { unprotected: number } }).pages?.unprotected ?? 0;
-}
+export const unprotectedPages = (client: SimClient): number => client.core.pages.unprotected;
 
 /** True if the client has the XOR of the group's members itself. */
 export const isAccumulated = (group: GroupView): boolean =>

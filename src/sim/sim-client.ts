@@ -63,7 +63,9 @@ export class SimClient implements Listener {
     this.process = new Process(queue, options.turnMs);
     const nbdBytes = options.nbdBlocks * bounds.nbdBlockBytes;
     const peerBytes = options.peerBlocks * options.peerBlockBytes;
-    this.arena = new Arena((bounds.clientFrames + 4) * PAGE_BYTES + readBytes + nbdBytes + peerBytes);
+    this.arena = new Arena(
+      (bounds.clientFrames + bounds.accumulators + 4) * PAGE_BYTES + readBytes + nbdBytes + peerBytes,
+    );
     const identity = drawBytes(prng, 16);
     this.identity = toHex(identity);
     const own: Omit<Hello, "nonce"> = {
@@ -78,6 +80,8 @@ export class SimClient implements Listener {
       arena: this.arena,
       slots: options.slots,
       limits: bounds,
+      redundancy: options.redundancy,
+      groupSize: options.groupSize,
       prng: new Prng(prng.next()),
       own: () => ({ ...own, nonce: drawBytes(prng, 32) }),
       prover,
