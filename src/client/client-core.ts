@@ -377,6 +377,7 @@ export class ClientCore implements LinkPort {
     this.table.setDead(holder);
     this.#redundancy.holderDead(holder);
     this.#reads.lookAgain();
+    this.#reads.flush();
   }
 
   /** True if a link to this server stands. */

@@ -12,7 +12,6 @@ import {
   getResult,
   getWide,
   Handshake,
-  type Hello,
   LIST_END,
   META_BYTES,
   PAGE_ID_BYTES,
@@ -32,6 +31,7 @@ import {
 } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
+import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
@@ -101,7 +101,6 @@ export class ServerLink {
     this.#handshake.start();
   }
 
-  /** Why the link is over, if it is. */
   get closed(): Error | undefined {
     return this.#closed;
   }
@@ -113,7 +112,7 @@ export class ServerLink {
   /** Who has welcomed us, once somebody has. */
   get peer(): { identity: string; name: string } | undefined {
     const hello = this.#handshake.complete ? this.#handshake.peer : undefined;
-    return hello === undefined ? undefined : { identity: identityOf(hello), name: hello.name };
+    return hello === undefined ? undefined : { identity: toHex(hello.identity), name: hello.name };
   }
 
   /** True while there is room for what is long or may wait: pages, and what to drop. */
@@ -191,12 +190,10 @@ export class ServerLink {
   }
 
   #flushParities(nowMs: number): void {
-    const { slot, next } = this.#frames;
     const count = Math.min(this.#parities.length, GROUPS_PER_FRAME_MAX);
-    this.#groups.length = 0;
-    for (let i = 0, frame = this.#parities.head; i < count; i += 1, frame = next[frame]!) {
-      this.#groups.push(slot[frame]!);
-    }
+    this.#groups.length = count;
+    for (let i = 0, frame = this.#parities.head; i < count; i += 1, frame = this.#frames.next[frame]!)
+      this.#groups[i] = this.#frames.slot[frame]!;
     this.putPages(this.#parities, count, nowMs);
     this.#parity?.describe(this.#groups);
   }
@@ -208,15 +205,13 @@ export class ServerLink {
 
   /** Sends COMPOSE or REBUILD at once. Throws LIMIT_REACHED; the operation is the link's then too. */
   operate(operation: Operation, nowMs: number): void {
-    const seq = this.#enter(Asked.OPERATION, operation.index, 1, nowMs);
-    this.#parity?.operate(operation, seq);
+    this.#parity?.operate(operation, this.#enter(Asked.OPERATION, operation.index, 1, nowMs));
   }
 
   /** Asks a parity server for this frame's page at once. Throws LIMIT_REACHED; the frame is the link's then too. */
   recover(frame: number, operation: Operation, nowMs: number): void {
     this.#frames.next[frame] = NO_FRAME;
-    const seq = this.#enter(Asked.GET, frame, 1, nowMs);
-    this.#parity?.recover(operation, seq);
+    this.#parity?.recover(operation, this.#enter(Asked.GET, frame, 1, nowMs));
   }
 
   /** Asks for the page of this frame at the end of the turn. */
@@ -374,9 +369,6 @@ export class ServerLink {
     for (let i = 0; i < reader.count; i += 1) {
       if (getWide(reader.body, i * META_BYTES) !== this.#frames.pageId[frame]) {
         throw new PeerError(WireError.PROTOCOL, `PAGES: entry ${i} is not the page we asked for`);
-      }
-      if (reader.pageStatus(i) > PageStatus.MISSING) {
-        throw new PeerError(WireError.PROTOCOL, `PAGES: unknown status ${reader.pageStatus(i)}`);
       }
       frame = this.#frames.next[frame]!;
     }
