@@ -1,11 +1,13 @@
 import { type Hello, type Prover, Role } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
+import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { FrameQueue } from "../client/frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "../client/frame-table.ts";
-import { identityOf, type LinkPort, ServerLink } from "../client/server-link.ts";
+import type { LinkPort } from "../client/link-options.ts";
+import { ServerLink } from "../client/server-link.ts";
 import type { ClientRecord } from "../server/client-table.ts";
 import type { ParityCounters } from "./parity-counters.ts";
 import type { ParityPort } from "./parity-port.ts";
@@ -289,7 +291,7 @@ export class ServerLinks implements LinkPort {
   linkUp(link: ServerLink, hello: Hello): void {
     const route = this.#byLink.get(link);
     if (route === undefined) return;
-    if (identityOf(hello) !== this.#options.servers.identity(route.server)) {
+    if (toHex(hello.identity) !== this.#options.servers.identity(route.server)) {
       link.close(new NswapError("PEER_REFUSED", `"${hello.name}" is another memory server`));
       return;
     }
