@@ -2,6 +2,7 @@ import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.
 import type { Log } from "../base/log.ts";
 import type { ClusterKey } from "../io/cluster-key.ts";
 import type { NodeRole, RedundancyName } from "../membership/node-record.ts";
+import type { StatusDocument } from "../membership/status-document.ts";
 import { ChildNode, describeExit, type ProgramCommand } from "./child-node.ts";
 import type { LogFormat } from "./log.ts";
 import type { ClientOptions } from "./options.ts";
@@ -75,7 +76,8 @@ export class LocalCluster implements RunningNode {
   }
 
   /**
-   * Resolves once every node is up and sees every other one. If that fails, nothing is left running and the error
+   * Resolves once every node is up and sees every other one, and the client is linked to the servers that it uses.
+   * If that fails, nothing is left running and the error
    * says who was at fault.
    */
   static async start(options: LocalOptions, host: LocalHost): Promise<LocalCluster> {
@@ -247,30 +249,42 @@ export class LocalCluster implements RunningNode {
     const deadlineMs = performance.now() + (this.#host.startMsMax ?? startMsMaxDefault);
     for (const member of this.#members) {
       for (;;) {
-        const missing = await this.#notSeenBy(member);
-        if (missing.length === 0) break;
+        const problem = await this.#problemOf(member);
+        if (problem === null) break;
         const dead = this.#members.find((other) => other.child.isGone);
         if (dead) throw new Error(`${dead.label} died: ${describeExit(await dead.child.exited)}`);
-        if (performance.now() > deadlineMs)
-          throw new Error(`${member.label} does not see ${missing.join(", ")}`);
+        if (performance.now() > deadlineMs) throw new Error(`${member.label} ${problem}`);
         await new Promise((resolve) => setTimeout(resolve, lookEveryMs));
       }
     }
   }
 
-  async #notSeenBy(member: Member): Promise<string[]> {
-    const labels = this.#members.map((other) => other.label);
-    if (member.ready === null) return labels;
+  /** What a node still lacks, null if nothing. */
+  async #problemOf(member: Member): Promise<string | null> {
     let client: StatusClient | null = null;
     try {
+      if (member.ready === null) return "is not ready";
       client = await StatusClient.connect(parseHostPort(member.ready.control), this.#host.key);
-      const { nodes } = await client.status();
-      const up = new Set(nodes.filter((node) => node.state === "up").map((node) => node.name));
-      return labels.filter((label) => !up.has(label));
-    } catch {
-      return labels;
+      const status = await client.status();
+      return this.#unseenIn(status) ?? (member.role === "client" ? this.#unlinkedIn(status) : null);
+    } catch (error) {
+      return `does not answer: ${(error as Error).message}`;
     } finally {
       client?.close();
     }
+  }
+
+  #unseenIn({ nodes }: StatusDocument): string | null {
+    const up = new Set(nodes.filter((node) => node.state === "up").map((node) => node.name));
+    const missing = this.#members.map(({ label }) => label).filter((label) => !up.has(label));
+    return missing.length === 0 ? null : `does not see ${missing.join(", ")}`;
+  }
+
+  #unlinkedIn({ clients }: StatusDocument): string | null {
+    const { parity, servers } = this.#options;
+    const links = clients[0]?.links ?? { servers: 0, parity: 0 };
+    const wanted = this.#options.client.redundancy === "parity" ? parity : 0;
+    if (links.servers >= servers && links.parity >= wanted) return null;
+    return `is linked to ${links.servers} of ${servers} memory servers, ${links.parity} of ${wanted} parity servers`;
   }
 }

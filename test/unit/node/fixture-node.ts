@@ -1,10 +1,12 @@
 /**
  * A node without a data plane, as a program: the real control plane, ready line and way of ending under the options
- * that `nswap local` gives. With FIXTURE_FAIL=LABEL the node of that name ends before it is ready.
+ * that `nswap local` gives. With FIXTURE_FAIL=LABEL the node of that name ends before it is ready; with
+ * FIXTURE_UNLINKED the client says that it has no links to parity servers.
  */
 import { parseArgs } from "node:util";
 import { formatHostPort, parseHostPort } from "../../../src/base/host-port.ts";
 import { processHost } from "../../../src/cli/process-host.ts";
+import type { ClientFigures } from "../../../src/membership/node-record.ts";
 import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
 import { createLog } from "../../../src/node/log.ts";
 import { type NodeHost, runNode } from "../../../src/node/run-node.ts";
@@ -26,6 +28,15 @@ if (process.env["FIXTURE_FAIL"] === name) {
   process.exit(7);
 }
 
+const figures: ClientFigures = {
+  ...{ name, redundancy: "none", sizeBytes: 4096, slots: { mapped: 0, sameFilled: 0, onDisk: 0 } },
+  ...{ pages: { live: 0, dead: 0, unprotected: 0, lost: 0 }, requests: { inFlight: 0, errors: 0 } },
+  traffic: { pagesOut: 0, pagesIn: 0, messagesSent: 0, messagesAsking: 0, bytesSent: 0 },
+  recovery: { state: "idle", done: 0, total: 0 },
+  links: { servers: 64, parity: process.env["FIXTURE_UNLINKED"] === undefined ? 16 : 0 },
+  suspects: [],
+};
+
 const log = createLog({ format: "text" });
 let draining = false;
 let tellEnded = () => {};
@@ -35,7 +46,10 @@ const ended = new Promise<void>((resolve) => {
 const plane = await ControlPlane.start({
   listen: parseHostPort(values.control ?? ""),
   seeds: (values.peer ?? []).map(parseHostPort),
-  self: () => ({ data: null, frames: { used: 0, free: 1, limit: 1 }, draining }),
+  self: () => ({
+    ...{ data: null, frames: { used: 0, free: 1, limit: 1 }, draining },
+    ...(role === "client" ? { client: figures } : {}),
+  }),
   ...{ name, role, log, identity: newIdentity() },
   port: { nodeUp() {}, nodeChanged() {}, nodeGone() {} },
 });

@@ -43,7 +43,7 @@ async function until(condition: () => boolean | Promise<boolean>, what: string):
   }
 }
 
-async function start(given: Partial<LocalOptions> = {}) {
+async function start(given: Partial<LocalOptions> = {}, startMsMax = 60_000) {
   const lines: string[] = [];
   const errors: string[] = [];
   const cluster = await LocalCluster.start(
@@ -53,6 +53,7 @@ async function start(given: Partial<LocalOptions> = {}) {
       key: null,
       log: { ...silentLog, error: (text, fields) => errors.push(`${text} ${JSON.stringify(fields)}`) },
       line: (label, text) => lines.push(`${label}: ${text}`),
+      startMsMax,
     },
   );
   cleanups.push(async () => {
@@ -111,6 +112,20 @@ describe("a local cluster", () => {
     expect(nodes.map((node) => `${node.name} ${node.role} ${node.state}`)).toEqual([
       ...["client client up", "parity-1 parity up", "parity-2 parity up", "server-1 server up"],
     ]);
+  });
+
+  it("is ready only when the client is linked to the parity servers, where it uses them", async () => {
+    process.env["FIXTURE_UNLINKED"] = "1";
+    try {
+      const client = { ...options.client, redundancy: "parity" } as const;
+      await expect(start({ servers: 2, parity: 1, client }, 3_000)).rejects.toThrow(
+        /^client is linked to 64 of 2 memory servers, 0 of 1 parity servers$/,
+      );
+      const { cluster } = await start({ servers: 2, parity: 1 });
+      expect(cluster.ready.role).toBe("local");
+    } finally {
+      delete process.env["FIXTURE_UNLINKED"];
+    }
   });
 
   it("says who died and goes on without it", async () => {
