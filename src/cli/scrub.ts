@@ -14,7 +14,7 @@ import { askStatus, defaultControl, problemText } from "./status.ts";
 import { progress } from "./status-view.ts";
 
 const scrubSpecs = pick(catalog, ["control", "key-file"]);
-const lookEveryMs = 250;
+const lookEveryMs = 500;
 
 export const scrubCommand: Command = {
   name: "scrub",

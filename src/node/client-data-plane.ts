@@ -33,7 +33,7 @@ export interface ClientDataPlaneOptions {
 /**
  * The client's path of a page, put together: arena, core, NBD front, sockets.
  *
- *     arena: | page frames | receive region | answers to NBD clients | queues to memory servers |
+ *     arena: | page frames, accumulators | receive region | answers to NBD clients | queues to memory servers |
  */
 export class ClientDataPlane {
   readonly core: ClientCore;
@@ -47,8 +47,9 @@ export class ClientDataPlane {
     const nowMs = (): number => performance.now();
     const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
     const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
+    const frames = limits.clientFrames + limits.accumulators + 1;
     const arena = new Arena(
-      (limits.clientFrames + 1) * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES,
+      frames * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES,
     );
     const own: Hello = {
       role: Role.CLIENT,
@@ -63,6 +64,8 @@ export class ClientDataPlane {
     this.core = new ClientCore({
       arena,
       slots: options.sizeBytes / PAGE_BYTES,
+      redundancy: options.redundancy,
+      groupSize: options.groupSize,
       prng: new Prng(options.seed),
       own: () => ({ ...own, nonce: options.nonce() }),
       prover,

@@ -1,16 +1,15 @@
 import { randomBytes } from "node:crypto";
-import { FrameType } from "../../proto/peer/index.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
-import type { ClientCounters } from "../client/counters.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
 import type { LinkedRole } from "../io/server-dialer.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
-import type { ClientFigures, NodeRecord, RedundancyName, TrafficFigures } from "../membership/node-record.ts";
+import type { NodeRecord, RedundancyName } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
 import { ClientDataPlane } from "./client-data-plane.ts";
-import { ControlPlane, newIdentity, type SelfReport } from "./control-plane.ts";
+import { reportOf } from "./client-report.ts";
+import { ControlPlane, newIdentity } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
 import { redundancyByDefault, sayRedundancy } from "./redundancy-choice.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
@@ -51,7 +50,7 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
       role: "client",
       identity,
       log,
-      self: () => report(plane, options, redundancy),
+      self: () => reportOf(plane, options, redundancy),
       port: membershipPort(plane, redundancy, log),
     });
     return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
@@ -108,38 +107,6 @@ function membershipPort(plane: ClientDataPlane, redundancy: RedundancyName, log:
       core.serverLost(record.identity, why === "left" ? "it left" : "another process is at its address");
       dialer.remove(at.host, at.port);
     },
-  };
-}
-
-/** The client's figures for status, metrics and gossip. */
-function report(plane: ClientDataPlane, options: ClientOptions, redundancy: RedundancyName): SelfReport {
-  const { core, dialer, front } = plane;
-  const { slots, counters } = core;
-  const lost = core.lostPages;
-  const live = slots.onServers - (lost - slots.lost);
-  const client: ClientFigures = {
-    name: options.name,
-    redundancy,
-    sizeBytes: options.sizeBytes,
-    slots: { mapped: slots.onServers, sameFilled: slots.sameFilled, onDisk: 0 },
-    // Without redundancy every live page is unprotected, and a page is dropped as soon as it is dead.
-    pages: { live, dead: 0, unprotected: live, lost },
-    requests: { inFlight: front.requestsInFlight, errors: counters.requestErrors },
-    traffic: trafficOf(counters),
-    recovery: { state: "idle", done: 0, total: 0 },
-    links: { servers: dialer.linked("server"), parity: dialer.linked("parity") },
-    suspects: [],
-  };
-  return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };
-}
-
-function trafficOf({ pagesOut, pagesIn, sent }: ClientCounters): TrafficFigures {
-  return {
-    pagesOut,
-    pagesIn,
-    messagesSent: sent.messages,
-    messagesAsking: sent.frames[FrameType.GETPAGE]! + sent.frames[FrameType.RECOVER]!,
-    bytesSent: sent.bytes,
   };
 }
 
