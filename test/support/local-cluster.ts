@@ -5,7 +5,7 @@ import { Child, runTool } from "./child.ts";
 /** A node of a running cluster, as `nswap status --json` tells it. */
 export interface NodeStatus {
   readonly name: string;
-  readonly role: "server" | "client";
+  readonly role: "server" | "parity" | "client";
   readonly pid: number;
   /** HOST:PORT; empty for a client. */
   readonly data: string;
