@@ -27,6 +27,14 @@ export default defineConfig({
         },
       },
       {
+        resolve: { alias },
+        test: {
+          name: "chaos",
+          include: ["test/chaos/**/*.test.ts"],
+          fileParallelism: false,
+        },
+      },
+      {
         test: {
           name: "package",
           include: ["test/package/**/*.test.ts"],

@@ -86,6 +86,7 @@ await step("simulation, the commit's seeds", "node", [
   seedOfCommit(),
 ]);
 await project("interop", "foreign NBD clients, and abuse");
+await project("chaos", "real processes that are killed, stopped and restarted under a verifying load");
 await project("package", "the packages, installed as a user would");
 await project("system", "real kernels that swap");
 rmSync(scratch, { recursive: true, force: true });
