@@ -7,6 +7,7 @@ import { judge } from "./goals.ts";
 import { describeMachine } from "./machine.ts";
 import { measure, type Run } from "./measure.ts";
 import { type BenchOptions, parseOptions, UsageError, usage } from "./options.ts";
+import { measureRebuild, rebuildInWords } from "./rebuild.ts";
 import { makeReport, toMarkdown, writeReport } from "./report.ts";
 import { growthInWords, watchResidentSize } from "./rss-growth.ts";
 import { startTarget, type Target } from "./targets.ts";
@@ -26,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (missing.length > 0) throw new UsageError(missing.join("; "));
   const scratch = new Scratch();
   try {
+    if (options.rebuildBytes > 0) return await rebuildRun(options, scratch);
     return options.rssMinutes > 0 ? await rssRun(options, scratch) : await comparison(options, scratch);
   } finally {
     scratch.remove();
@@ -94,6 +96,16 @@ async function rssRun(options: BenchOptions, scratch: Scratch): Promise<number> 
   } finally {
     await target.stop();
   }
+}
+
+async function rebuildRun(options: BenchOptions, scratch: Scratch): Promise<number> {
+  const figures = await measureRebuild(options.rebuildBytes, scratch, say);
+  process.stdout.write(`${rebuildInWords(figures)}\n`);
+  mkdirSync(options.outputDirectory, { recursive: true });
+  const path = join(options.outputDirectory, "rebuild.json");
+  writeFileSync(path, `${JSON.stringify(figures)}\n`);
+  say(`wrote ${path}`);
+  return 0;
 }
 
 // Children are ended by `exit` handlers, which a signal's default action would skip.

@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly targets: readonly TargetName[];
   /** Length of the separate run that watches the client's resident size; 0 for none. */
   readonly rssMinutes: number;
+  /** What a killed memory server holds in the separate run that times its rebuild; 0 for none. */
+  readonly rebuildBytes: number;
   /** End with status 1 when a goal is missed. */
   readonly check: boolean;
   readonly outputDirectory: string;
@@ -33,6 +35,7 @@ export const usage = `npm run bench -- [options]
   --targets LIST     targets, by commas: ${targetNames.join(", ")} (default all)
   --size MIB         size of every device in MiB (default 512)
   --rss-minutes M    instead: watch the client's resident size under M minutes of full load (11 for the goal)
+  --rebuild MIB      instead: the time to rebuild a killed server's share, and reads meanwhile (256 for the goal)
   --check            status 1 when a goal is missed
   --output DIR       where bench.md and bench.json go (default bench-results)
   --help`;
@@ -54,6 +57,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
     workloads: chosen("--only", values.only, defaultWorkloadNames(), workloads, (workload) => workload.name),
     targets: chosen("--targets", values.targets, targetNames, targetNames, (name) => name),
     rssMinutes: numberIn("--rss-minutes", values["rss-minutes"], 0, 10_000, false),
+    rebuildBytes: numberIn("--rebuild", values.rebuild, 0, 65_536, true) * MIB,
     check: values.check === true,
     outputDirectory: values.output,
   };
@@ -72,6 +76,7 @@ function parse(argv: readonly string[]) {
         targets: { type: "string" },
         size: { type: "string", default: "512" },
         "rss-minutes": { type: "string", default: "0" },
+        rebuild: { type: "string", default: "0" },
         check: { type: "boolean" },
         output: { type: "string", default: "bench-results" },
         help: { type: "boolean" },
