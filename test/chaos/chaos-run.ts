@@ -31,6 +31,7 @@ export interface FaultRecord {
   readonly fault: Fault;
   /** The slowest request from the fault until all was well again. */
   readonly stallMs: number;
+  readonly slowest: string;
   /** How late this process itself was at worst: stalls shorter than that mean nothing. */
   readonly ownDelayMs: number;
   /** From the fault until all pages were covered again, the node's time away included. */
@@ -129,11 +130,9 @@ class ChaosRun {
       const fault = drawFault(this.#prng, this.#options, redundancy !== "none");
       const record = await this.#inflict(fault, load);
       this.#records.push(record);
-      const { stallMs, wellAfterMs, ownDelayMs } = record;
-      say(
-        `${describeFault(fault)}: longest request ${stallMs.toFixed(0)} ms (own delay ${ownDelayMs.toFixed(0)} ms), ` +
-          `well after ${(wellAfterMs / 1000).toFixed(1)} s`,
-      );
+      const { stallMs, slowest, wellAfterMs, ownDelayMs } = record;
+      const stall = `longest request ${stallMs.toFixed(0)} ms (${slowest}; own delay ${ownDelayMs.toFixed(0)} ms)`;
+      say(`${describeFault(fault)}: ${stall}, well after ${(wellAfterMs / 1000).toFixed(1)} s`);
     }
   }
 
@@ -153,7 +152,8 @@ class ChaosRun {
     await this.#untilWell();
     const { slowest } = load.takeWindow();
     const ownDelayMs = this.#ownDelay.max / 1e6;
-    return { fault, stallMs: slowest.ms, ownDelayMs, wellAfterMs: performance.now() - startMs };
+    const { ms: stallMs, what } = slowest;
+    return { fault, stallMs, slowest: what, ownDelayMs, wellAfterMs: performance.now() - startMs };
   }
 
   /** All servers are linked in their present lives, and nothing is left unprotected or to be rebuilt. */
