@@ -2,7 +2,7 @@ import { runTool } from "../support/child.ts";
 
 const ROUND_S = 8;
 
-/** fio, which writes, and reads back what it wrote with a checksum of its own, again and again on a range of its own. */
+/** fio: writes, and reads back what it wrote with checksums, again and again on a range of its own. */
 export class FioLoad {
   rounds = 0;
   /** What fio said when it failed. */
