@@ -11,7 +11,7 @@ import { ClientDataPlane } from "./client-data-plane.ts";
 import { reportOf } from "./client-report.ts";
 import { ControlPlane, newIdentity } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
-import { redundancyByDefault, sayRedundancy } from "./redundancy-choice.ts";
+import { redundancyByDefault, sayIfUnprotected, sayRedundancy } from "./redundancy-choice.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
 
 /** Starts a client: NBD on one side, memory servers as membership finds them on the other. */
@@ -53,6 +53,9 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
       self: () => reportOf(plane, options, redundancy),
       port: membershipPort(plane, redundancy, log),
     });
+    const { dialer } = plane;
+    const links = () => ({ servers: dialer.linked("server"), parity: dialer.linked("parity") });
+    sayIfUnprotected(redundancy, links, log);
     return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
   } catch (error) {
     plane.close();

@@ -9,6 +9,29 @@ import { StatusClient } from "./status-client.ts";
 const lookMsMax = 2_500;
 const lookEveryMs = 250;
 
+/** After so long a client has found who is there at its start. */
+const foundMsMax = 5_000;
+
+/** Says it where, a while after the start, the servers are missing that the mode needs. Ends no process late. */
+export function sayIfUnprotected(
+  redundancy: RedundancyName,
+  links: () => { servers: number; parity: number },
+  log: Log,
+): NodeJS.Timeout {
+  const look = () => {
+    const { servers, parity } = links();
+    if (redundancy === "parity" && parity === 0) {
+      log.warn("no parity server is linked: pages are unprotected until one is", { redundancy });
+    } else if (redundancy === "mirror" && servers < 2) {
+      log.warn("fewer than two memory servers are linked: pages are unprotected until there are two", {
+        redundancy,
+        servers,
+      });
+    }
+  };
+  return setTimeout(look, foundMsMax).unref();
+}
+
 /** Says what a mode of redundancy means that was not chosen but came about. */
 export function sayRedundancy(redundancy: RedundancyName, log: Log): void {
   if (redundancy === "none") {
