@@ -224,7 +224,7 @@ describe("whatever happens to links and connections", () => {
           expect(Buffer.compare(page, xorOf(...members.map((pageId) => pageOf(pageId))))).toBe(0);
         });
       }),
-      { numRuns: 150 },
+      { numRuns: 40 },
     );
   });
 });

@@ -151,11 +151,15 @@ export class Rig {
   }
 
   #carry(wire: LinkWire): boolean {
-    let moved = wire.out.pieces > 0;
+    const before = wire.out.queuedBytes;
+    wire.connection.resume();
     while (wire.out.pieces > 0) {
       const piece = wire.out.piece(0).slice();
-      wire.out.consume(wire.connection.receive(piece, 0, piece.length));
+      const taken = wire.connection.receive(piece, 0, piece.length);
+      wire.out.consume(taken);
+      if (taken < piece.length) break;
     }
+    let moved = wire.out.queuedBytes < before;
     wire.server.flush();
     const held = [...this.held].some((number) => hexOf(number) === wire.identity);
     while (!held && wire.answers.pieces > 0 && this.wires.includes(wire)) {
