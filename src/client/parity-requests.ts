@@ -68,8 +68,9 @@ export class ParityRequests {
   /** COMPOSE or REBUILD. */
   operate(operation: Operation, seq: number): void {
     this.#announceAll(operation);
-    if (operation.kind === OperationKind.COMPOSE) this.#compose(operation, seq);
-    else this.#recover(FrameType.REBUILD, operation, seq);
+    if (operation.kind === OperationKind.COMPOSE) return this.#compose(operation, seq);
+    this.#announce(operation.target);
+    this.#recover(FrameType.REBUILD, operation, seq);
   }
 
   /** RECOVER, answered by PAGES. */
@@ -81,7 +82,6 @@ export class ParityRequests {
   #announceAll(operation: Operation): void {
     for (let i = 0; i < operation.sourceCount; i += 1) this.#announce(operation.sourceHolders[i]!);
     for (let i = 0; i < operation.memberCount; i += 1) this.#announce(operation.memberHolders[i]!);
-    if (operation.kind === OperationKind.REBUILD) this.#announce(operation.target);
   }
 
   #compose(operation: Operation, seq: number): void {

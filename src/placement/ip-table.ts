@@ -39,6 +39,12 @@ export class IpTable {
     return this.#parityUp.length;
   }
 
+  /** True if a parity server that is up takes parity pages, as far as known. */
+  get someParityHasRoom(): boolean {
+    for (const holder of this.#parityUp) if (!holder.full && holder.freeEstimate > 0) return true;
+    return false;
+  }
+
   /** True if a memory server that is up has less than a sixteenth of its frames free. */
   get someShortOfRoom(): boolean {
     for (const holder of this.#up) {

@@ -38,16 +38,16 @@ export class OperationPlans {
 
   /**
    * The live members of the group become members of the operation's: by old parity and dead pages (leave, merge), or
-   * by themselves (join), whichever is less to fetch.
+   * by themselves (join): whichever is less to fetch, or always the latter.
    */
-  include(operation: Operation, group: number): void {
+  include(operation: Operation, group: number, byThemselves = false): void {
     const groups = this.#groups;
     operation.from[operation.fromCount] = group;
     operation.fromCount += 1;
     const dead = groups.count[group]! - groups.live[group]!;
     const sameServer = groups.parityHolder[group] === operation.server;
     const isProtected = groups.state[group] === GroupState.PROTECTED;
-    const byParity = isProtected && sameServer && dead < groups.live[group]!;
+    const byParity = !byThemselves && isProtected && sameServer && dead < groups.live[group]!;
     if (byParity) operation.addSource(groups.parityId[group]!, OWN_STORE);
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
       const alive = groups.alive[m] === 1;

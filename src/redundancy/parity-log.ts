@@ -55,7 +55,10 @@ export class ParityLog {
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
   }
 
-  /** True while accumulators are left for what is on its way; without anybody to send parity to, they do not count. */
+  /**
+   * True while accumulators are left for what is on its way. Where nobody takes parity they do not count: pages that
+   * find none stay unprotected for now. Those that are taken are kept, since they may be all that is left of a page.
+   */
   get hasRoom(): boolean {
     const { accumulators, accumulatorsLeft } = this.#port;
     return accumulatorsLeft * 4 > accumulators || this.#nobodyToSendTo;
@@ -63,7 +66,7 @@ export class ParityLog {
 
   get #nobodyToSendTo(): boolean {
     const { table } = this.#port;
-    return this.#options.mirror ? table.upCount < 2 : table.parityUpCount === 0;
+    return this.#options.mirror ? table.upCount < 2 : !table.someParityHasRoom;
   }
 
   /** Members that a group can have now. */
@@ -178,10 +181,7 @@ export class ParityLog {
         this.#release(group);
         this.#options.drop(group);
       } else if (this.#send(group)) this.#sendFrom += 1;
-      else if (this.#accumulatorsScarce) {
-        this.#sendFrom += 1;
-        this.#giveUp(group);
-      } else break;
+      else break;
     }
     if (this.#sendFrom > 0 && this.#sendFrom === queue.length) {
       queue.length = 0;
@@ -190,10 +190,6 @@ export class ParityLog {
       queue.splice(0, this.#sendFrom);
       this.#sendFrom = 0;
     }
-  }
-
-  get #accumulatorsScarce(): boolean {
-    return this.#nobodyToSendTo && this.#port.accumulatorsLeft * 4 <= this.#port.accumulators;
   }
 
   #send(group: number): boolean {
@@ -209,14 +205,6 @@ export class ParityLog {
     groups.parityId[group] = id;
     const slot = this.#options.mirror ? groups.slot[groups.first(group)]! : group;
     return this.#port.putParity(groups.accumulator[group]!, holder, id, slot, group);
-  }
-
-  /** There is nobody for the group's parity, and accumulators run short: it stays without for now. */
-  #giveUp(group: number): void {
-    this.#unsettle(group);
-    this.#release(group);
-    this.#groups.state[group] = GroupState.BARE;
-    this.#options.settled(group);
   }
 
   #unsettle(group: number): void {

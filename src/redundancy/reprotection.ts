@@ -6,6 +6,7 @@ import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-tabl
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import type { RedundancyPort } from "./redundancy.ts";
+import { Standing } from "./standing.ts";
 
 const BARE = 0;
 const DEGRADED = 1;
@@ -47,6 +48,7 @@ export class Reprotection {
   readonly #port: RedundancyPort;
   readonly #options: ReprotectionOptions;
   readonly #lists: GroupLists;
+  readonly #standing: Standing;
   readonly #plans: OperationPlans;
   readonly #disposal: GroupDisposal;
   readonly #operations: OperationPool;
@@ -65,6 +67,7 @@ export class Reprotection {
     this.#options = options;
     this.#groups = options.groups;
     this.#port = options.port;
+    this.#standing = new Standing(options.groups, options.port);
     this.#lists = new GroupLists(options.groups, LISTS);
     this.#plans = new OperationPlans(options.groups);
     this.#disposal = new GroupDisposal(options.groups, options.port, this.#lists);
@@ -101,10 +104,6 @@ export class Reprotection {
     return holder.state === "away" && since > 0 && this.#nowMs - since >= this.#options.lostAfterMs;
   }
 
-  #isDead(index: number): boolean {
-    return this.#port.table.at(index).state === "dead";
-  }
-
   /** Puts the group where its state says; drops one that nothing is alive in. */
   classify(group: number): void {
     const { state, busy, live, degraded } = this.#groups;
@@ -121,23 +120,9 @@ export class Reprotection {
   settled(group: number): void {
     const { state, parityHolder, degraded } = this.#groups;
     if (state[group] === GroupState.PROTECTED) this.#port.table.at(parityHolder[group]!).references += 1;
-    degraded[group] = this.#isDegraded(group) ? 1 : 0;
+    degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
     if (state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
-  }
-
-  #isDegraded(group: number): boolean {
-    if (this.#groups.state[group] !== GroupState.PROTECTED) return false;
-    return !this.#port.isLinked(this.#groups.parityHolder[group]!) || this.#unlinked(group) > 0;
-  }
-
-  /** Members whose server is not linked. */
-  #unlinked(group: number): number {
-    let count = 0;
-    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
-      if (!this.#port.isLinked(this.#groups.holder[m]!)) count += 1;
-    }
-    return count;
   }
 
   /** Frees the group, its members' frames and its parity. */
@@ -171,7 +156,7 @@ export class Reprotection {
     const { end, state, degraded, busy } = this.#groups;
     for (let group = 0; group < end; group += 1) {
       if (state[group] !== GroupState.PROTECTED) continue;
-      degraded[group] = this.#isDegraded(group) ? 1 : 0;
+      degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
       if (busy[group] === 0) this.classify(group);
     }
   }
@@ -203,29 +188,30 @@ export class Reprotection {
     const groups = this.#groups;
     let lost = NONE;
     let missing = 0;
-    let allDead = true;
+    let dead = 0;
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
       const holder = groups.holder[m]!;
       if (this.#port.isLinked(holder)) continue;
       missing += 1;
-      if (!this.#isDead(holder)) allDead = false;
+      if (this.#standing.isDead(holder)) dead += 1;
       if (!this.#isLost(holder)) return false;
       if (groups.alive[m] === 1) lost = m;
     }
     const parity = groups.parityHolder[group]!;
     const hasParity = this.#port.isLinked(parity);
+    const parityDead = this.#standing.isDead(parity);
     if (!hasParity && !this.#isLost(parity)) return false;
-    if (lost === NONE) return (missing > 0 || !hasParity) && this.#makeBare(group, hasParity);
+    if (lost === NONE) {
+      if (parityDead || dead > 0) return this.#makeBare(group);
+      return (missing > 0 || !hasParity) && this.#replace(group);
+    }
     if (hasParity && missing === 1) return this.#rebuild(group, lost);
-    if (!allDead || !(hasParity || this.#isDead(parity))) return false;
+    if (dead < missing || !(hasParity || parityDead)) return false;
     return this.#loseAndBare(group);
   }
 
-  /** The parity is of no use any more: the live members look for a new group. */
-  #makeBare(group: number, hasParity: boolean): boolean {
-    const parity = this.#groups.parityHolder[group]!;
-    // A parity server that may return is given up only for another.
-    if (!hasParity && !this.#isDead(parity) && this.#port.table.parityUpCount === 0) return false;
+  /** The parity is provably of no use any more: the live members look for a new group. */
+  #makeBare(group: number): boolean {
     this.#disposal.dropParity(group);
     this.#groups.state[group] = GroupState.BARE;
     this.#groups.degraded[group] = 0;
@@ -249,7 +235,7 @@ export class Reprotection {
   #loseDead(group: number): void {
     const groups = this.#groups;
     for (let m = groups.last(group) - 1; m >= groups.first(group); m -= 1) {
-      if (!this.#isDead(groups.holder[m]!)) continue;
+      if (!this.#standing.isDead(groups.holder[m]!)) continue;
       groups.busy[group]! += 1;
       const { name } = this.#port.table.at(groups.holder[m]!);
       this.#port.pageLost(
@@ -311,19 +297,32 @@ export class Reprotection {
 
   /** A bare group, with others as far as they fit, gets a parity. */
   #protect(group: number): boolean {
-    const groups = this.#groups;
     this.#loseDead(group);
     this.classify(group);
-    if (groups.state[group] !== GroupState.BARE) return true;
+    if (this.#groups.state[group] !== GroupState.BARE) return true;
+    return this.#compose(group, this.#groups.next[group]!);
+  }
+
+  /**
+   * Part of what a group's parity needs is out of reach, but may come back: its live members get a new group, and the
+   * old one is kept until that is there. Until then it may be what makes up for the next loss.
+   */
+  #replace(group: number): boolean {
+    return this.#compose(group, this.#lists.head(BARE));
+  }
+
+  /** A new group for the group's live members, from their pages, and for bare groups from this one on. */
+  #compose(group: number, bare: number): boolean {
+    const groups = this.#groups;
     const server = this.#port.table.chooseParity(this.#takesParity);
-    if (server === undefined || this.#unlinked(group) > 0) return false;
+    if (server === undefined || !this.#standing.livesLinked(group)) return false;
     const operation = this.#newGroup(server);
-    this.#plans.include(operation, group);
-    let other = groups.next[group]!;
+    this.#plans.include(operation, group, true);
+    let other = bare;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      if (this.#plans.fits(operation, other) && this.#unlinked(other) === 0)
-        this.#plans.include(operation, other);
+      if (this.#plans.fits(operation, other) && this.#standing.livesLinked(other))
+        this.#plans.include(operation, other, true);
       other = next;
     }
     return this.#begin(operation, server);
@@ -464,7 +463,7 @@ export class Reprotection {
     }
     const old = groups.holder[member]!;
     this.#port.pageMoved(slot, target, newPageId, checksum);
-    const conflict = this.#sharesHolder(group, member, target);
+    const conflict = this.#standing.sharesHolder(group, member, target);
     this.#port.invalidate(old, operation.pageId);
     groups.pageId[member] = newPageId;
     groups.checksum[member] = checksum;
@@ -473,16 +472,9 @@ export class Reprotection {
     this.#disposal.dereference(old);
     if (conflict) this.#separate(group, member);
     else {
-      groups.degraded[group] = this.#isDegraded(group) ? 1 : 0;
+      groups.degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
       this.#port.describe(group);
     }
-  }
-
-  #sharesHolder(group: number, member: number, holder: number): boolean {
-    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
-      if (m !== member && this.#groups.holder[m] === holder) return true;
-    }
-    return false;
   }
 
   /** Two members of a group are on one server: this one and the rest go separate ways. */

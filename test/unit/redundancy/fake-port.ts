@@ -1,0 +1,103 @@
+import { Prng } from "../../../src/base/prng.ts";
+import type { Holder, HolderRole } from "../../../src/placement/holder.ts";
+import { IpTable } from "../../../src/placement/ip-table.ts";
+import { LoggedRedundancy } from "../../../src/redundancy/logged-redundancy.ts";
+import { type Operation, OperationKind } from "../../../src/redundancy/operation.ts";
+import type { RedundancyPort } from "../../../src/redundancy/redundancy.ts";
+
+const ACCUMULATORS = 4;
+
+/** A client's core around its redundancy, whose links are a set and whose sending is a list of what was asked for. */
+export class FakePort implements RedundancyPort {
+  readonly table = new IpTable(new Prng(1));
+  readonly accumulators = ACCUMULATORS;
+  readonly linked = new Set<number>();
+  readonly invalidated: string[] = [];
+  readonly puts: { accumulator: number; holder: Holder }[] = [];
+  readonly operations: { index: number; kind: number; server: Holder; sources: number[] }[] = [];
+  readonly lost: number[] = [];
+  readonly #free = Array.from({ length: ACCUMULATORS }, (_, i) => i);
+  #pageId = 1000;
+
+  /** A server that is linked and has room. */
+  serve(name: string, role: HolderRole = "server", free = 100): Holder {
+    const holder = this.table.admit(name, name, role);
+    this.table.setUp(holder);
+    holder.report({ free, limit: 100, used: 100 - free });
+    this.linked.add(holder.index);
+    return holder;
+  }
+
+  /** Its link ends. */
+  unlink(holder: Holder): void {
+    this.linked.delete(holder.index);
+    this.table.setAway(holder);
+  }
+
+  get accumulatorsLeft(): number {
+    return this.#free.length;
+  }
+
+  takeAccumulator(): number {
+    return this.#free.pop() ?? -1;
+  }
+
+  giveAccumulator(frame: number): void {
+    this.#free.push(frame);
+  }
+
+  isLinked(holder: number): boolean {
+    return this.linked.has(holder);
+  }
+
+  takesPages(holder: Holder): boolean {
+    return this.linked.has(holder.index);
+  }
+
+  invalidate(holder: number, pageId: number): void {
+    this.invalidated.push(`${this.table.at(holder).name}/${pageId}`);
+  }
+
+  newPageId(): number {
+    this.#pageId += 1;
+    return this.#pageId;
+  }
+
+  putParity(accumulator: number, holder: Holder): boolean {
+    this.puts.push({ accumulator, holder });
+    return true;
+  }
+
+  operate(server: Holder, operation: Operation): boolean {
+    const { index, kind, sourceCount, sourceIds } = operation;
+    this.operations.push({ index, kind, server, sources: [...sourceIds.slice(0, sourceCount)] });
+    return true;
+  }
+
+  pageLost(slot: number): void {
+    this.lost.push(slot);
+  }
+
+  accumulate(): void {}
+  listLater(): void {}
+  describe(): void {}
+  recover(): void {}
+  readCopy(): void {}
+  pageMoved(): void {}
+  readAgain(): void {}
+  notice(): void {}
+}
+
+export const parityOver = (port: FakePort): LoggedRedundancy =>
+  new LoggedRedundancy({
+    port,
+    slots: 64,
+    mode: "parity",
+    groupSize: 2,
+    operationsMax: 4,
+    lostAfterMs: 1_000,
+    retryMs: 100,
+    reclaimShare: 0.6,
+  });
+
+export { OperationKind };
