@@ -82,7 +82,7 @@ export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void
     const { core, front, process } = client;
     expectNone(process.nowMs, client.host, {
       "frames in use": core.frames.used,
-      "accumulators that no open group has":
+      "accumulators in use beyond the open groups'":
         core.frames.accumulators - core.frames.accumulatorsLeft - accumulators(client),
       "requests in flight": front.requestsInFlight,
       "pages waiting for a server": core.starved ? 1 : 0,

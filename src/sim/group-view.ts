@@ -24,18 +24,18 @@ export interface GroupView {
   readonly members: readonly MemberView[];
 }
 
-const STATES: Record<number, GroupView["state"]> = {
+const STATES: Readonly<Record<number, GroupView["state"]>> = {
   [GroupState.OPEN]: "open",
   [GroupState.CLOSING]: "closing",
   [GroupState.PROTECTED]: "protected",
   [GroupState.BARE]: "unprotected",
 };
 
-/** Shows every group of a client; none without redundancy. */
-export function visitGroups(client: SimClient, visit: (group: GroupView) => void): void {
-  const { groups } = client.core.redundancy;
+/** Shows every group of a client that has members; none without redundancy. */
+export function visitGroups({ core }: SimClient, visit: (group: GroupView) => void): void {
+  const { groups } = core.redundancy;
   if (groups === undefined) return;
-  const holder = (index: number): string => client.core.table.at(index).identity;
+  const { table } = core;
   for (let group = 0; group < groups.end; group += 1) {
     const state = STATES[groups.state[group]!];
     if (state === undefined) continue;
@@ -45,18 +45,17 @@ export function visitGroups(client: SimClient, visit: (group: GroupView) => void
         pageId: groups.pageId[m]!,
         slot: groups.slot[m]!,
         checksum: groups.checksum[m]!,
-        holder: holder(groups.holder[m]!),
+        holder: table.at(groups.holder[m]!).identity,
         live: groups.alive[m] === 1,
       });
     }
-    const isHeld = state === "protected";
-    const id = groups.parityId[group]!;
-    visit({ id, state, holder: isHeld ? holder(groups.parityHolder[group]!) : undefined, members });
+    const holder = state === "protected" ? table.at(groups.parityHolder[group]!).identity : undefined;
+    visit({ id: groups.parityId[group]!, state, holder, members });
   }
 }
 
 /** Pages of a client that were acknowledged and are not covered now, as it says itself. */
-export const unprotectedPages = (client: SimClient): number => client.core.pages.unprotected;
+export const unprotectedPages = ({ core }: SimClient): number => core.redundancy.figures().unprotected;
 
 /** True if the client has the XOR of the group's members itself. */
 export const isAccumulated = (group: GroupView): boolean =>

@@ -6,6 +6,7 @@ import type { SimNode } from "./sim-node.ts";
 import type { SimNodes } from "./sim-nodes.ts";
 import type { SimOptions } from "./sim-options.ts";
 import type { SimUser } from "./sim-user.ts";
+import type { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
 
 /**
@@ -17,14 +18,16 @@ export class Losses {
   readonly #options: SimOptions;
   readonly #nodes: SimNodes;
   readonly #users: readonly SimUser[];
+  readonly #trace: Trace;
   /** Pages that may be lost already, by client. */
   readonly #lost = new Map<SimClient, Set<number>>();
   #clear = true;
 
-  constructor(options: SimOptions, nodes: SimNodes, users: readonly SimUser[]) {
+  constructor(options: SimOptions, nodes: SimNodes, users: readonly SimUser[], trace: Trace) {
     this.#options = options;
     this.#nodes = nodes;
     this.#users = users;
+    this.#trace = trace;
   }
 
   /** True if a server may die now. */
@@ -78,6 +81,11 @@ export class Losses {
     if (strict && uncovered.length > unprotectedPages(client)) {
       const what = `${unprotectedPages(client)} pages are said to be unprotected, but ${uncovered.length}`;
       throw new Violation(nowMs, `${client.host}: ${what} are lost with one server: slots ${uncovered}`);
+    }
+    if (uncovered.length > 0) {
+      this.#trace.event(
+        `${client.host}: pages may be lost, ${unprotectedPages(client)} unprotected: slots ${uncovered}`,
+      );
     }
     for (const slot of uncovered) {
       const pageId = slots.pageId(slot);

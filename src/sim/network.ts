@@ -13,6 +13,9 @@ export interface Listener {
 /** "down": the host answers that nobody listens; "gone": no answer at all. */
 export type Address = Listener | "down" | "gone";
 
+/** What an end is told that nobody took. */
+export const REFUSED = "connection refused";
+
 export interface NetworkFigures {
   splitRate: number;
   latencyMs: number;
@@ -78,7 +81,7 @@ export class Network {
       near.mute();
       far.mute();
     } else if (listener === "down" || listener !== dialed || near.path.refusesUntilMs > this.#queue.nowMs) {
-      near.process.at(this.#queue.nowMs, () => near.break("connection refused"));
+      near.process.at(this.#queue.nowMs, () => near.break(REFUSED));
       far.mute();
     } else {
       listener.process.at(this.#queue.nowMs, () => far.closed || listener.accept(far));

@@ -36,6 +36,8 @@ export interface SimClientOptions {
   peerBlocks: number;
   peerBlockBytes: number;
   prover: Prover | undefined;
+  /** True while membership hears of a server at this address. */
+  isHeard: (address: string) => boolean;
   notice: (text: string) => void;
 }
 
@@ -63,9 +65,8 @@ export class SimClient implements Listener {
     this.process = new Process(queue, options.turnMs);
     const nbdBytes = options.nbdBlocks * bounds.nbdBlockBytes;
     const peerBytes = options.peerBlocks * options.peerBlockBytes;
-    this.arena = new Arena(
-      (bounds.clientFrames + bounds.accumulators + 4) * PAGE_BYTES + readBytes + nbdBytes + peerBytes,
-    );
+    const pages = bounds.clientFrames + bounds.accumulators + 4;
+    this.arena = new Arena(pages * PAGE_BYTES + readBytes + nbdBytes + peerBytes);
     const identity = drawBytes(prng, 16);
     this.identity = toHex(identity);
     const own: Omit<Hello, "nonce"> = {
@@ -110,8 +111,10 @@ export class SimClient implements Listener {
     this.#dialer = new SimDialer({
       ...{ core: this.core, process: this.process, network: options.network, host: options.host },
       ...{ region: this.#region, sendPool: this.peerPool, carryPool: this.carryPool, flusher: this.#flusher },
+      isHeard: options.isHeard,
     });
-    for (const address of options.servers) this.#dialer.add(address);
+    for (const address of options.servers) this.#dialer.add(address, "server");
+    for (const address of options.parity) this.#dialer.add(address, "parity");
     this.process.every(limits.tickMs, () => {
       this.core.tick(this.process.nowMs);
       this.front.tick(this.process.nowMs);

@@ -3,6 +3,8 @@ import type { SimNode } from "./sim-node.ts";
 
 /** Others hear of a server so long after it started. */
 const GOSSIP_MS = 700;
+/** Nothing having been heard of one for so long, others take it for down. */
+const DOWN_MS = 4_000;
 
 /** The servers of a run, those that died with their pages included. */
 export class SimNodes {
@@ -10,6 +12,7 @@ export class SimNodes {
   readonly #living = new Map<string, SimNode>();
   readonly #dead = new Map<string, SimNode>();
   readonly #knownFromMs = new Map<string, number>();
+  readonly #diedMs = new Map<string, number>();
 
   /** Those that run, in the order in which they were started. */
   get living(): SimNode[] {
@@ -26,12 +29,18 @@ export class SimNodes {
     this.#byAddress.delete(node.address);
     this.#living.delete(node.identity);
     this.#dead.set(node.identity, node);
+    this.#diedMs.set(node.address, node.process.nowMs);
   }
 
   /** Where membership says that this server is, whether or not it still is; undefined if it has not been heard of. */
   addressKnown(identity: string, nowMs: number): string | undefined {
     const known = (this.#knownFromMs.get(identity) ?? Number.POSITIVE_INFINITY) <= nowMs;
     return known ? (this.#living.get(identity) ?? this.#dead.get(identity))?.address : undefined;
+  }
+
+  /** True while others hear of a server at this address, or did lately. */
+  isHeard(address: string, nowMs: number): boolean {
+    return this.#byAddress.has(address) || nowMs - (this.#diedMs.get(address) ?? nowMs) < DOWN_MS;
   }
 
   lives(identity: string | undefined): boolean {

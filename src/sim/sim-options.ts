@@ -14,6 +14,10 @@ export interface SimOptions {
    * page; "two" at the same time, or "any", cost those of which too much was lost.
    */
   losses: Losses;
+  /** Page frames of a client for XORs of groups that are open or closing. */
+  accumulators: number;
+  operationsMax: number;
+  lostAfterMs: number;
   slots: number;
   /** Share of all slots that the servers together have frames for. */
   capacityShare: number;
@@ -116,7 +120,7 @@ function drawWeights<T extends string>(prng: Prng, names: readonly T[], absent: 
 
 /** What redundancy adds to a run; drawn last, so that runs without it stay as they are. */
 function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOptions> {
-  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 1, mirror: 0, parity: 0 });
+  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 3, mirror: 0, parity: 5 });
   const asked = given.parityServers === undefined ? undefined : given.parityServers > 0 ? "parity" : "none";
   const redundancy = given.redundancy ?? asked ?? drawn;
   const groupSize = oneOf(prng, [2, 3, 4, 4, 8]);
@@ -130,7 +134,10 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
     capacityShare: oneOf(prng, [1.5, 3, 6]),
     parityServers: redundancy === "parity" ? between(prng, 1, 2) : 0,
     parityShare: oneOf(prng, [0.3, 1, 1, 3]),
-    parityWorkFrames: oneOf(prng, [20, 40, 200]),
+    parityWorkFrames: oneOf(prng, [160, 200, 400]),
+    accumulators: oneOf(prng, [4, 12, 40]),
+    operationsMax: oneOf(prng, [1, 4, 64]),
+    lostAfterMs: oneOf(prng, [100, 1_000, 5_000]),
   };
 }
 
@@ -179,7 +186,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
     ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0 },
-    ...{ parityShare: 0, parityWorkFrames: 0 },
+    ...{ parityShare: 0, parityWorkFrames: 0, accumulators: 0, operationsMax: 1, lostAfterMs: 1_000 },
   };
   const blocksMore = prng.below(16);
   const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };

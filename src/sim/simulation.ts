@@ -90,7 +90,7 @@ export class Simulation implements Victims {
       parity: parity.length > 0 ? [...parity, SPARE_PARITY] : [],
     };
     for (let i = 0; i < options.clients; i += 1) this.#startClient(`client${i}`, addresses);
-    this.#losses = new Losses(options, this.#nodes, this.#users);
+    this.#losses = new Losses(options, this.#nodes, this.#users, this.#trace);
     const prng = new Prng(this.#prng.next());
     this.#faults = new Faults(this.#queue, prng, options, this.#network, this, this.#trace);
     this.#queue.after(this.#prng.below(1000), () => this.#checkBooks());
@@ -167,6 +167,9 @@ export class Simulation implements Victims {
         ...clientLimits,
         clientFrames: options.clientFrames,
         clientFramesSoft: options.clientFramesSoft,
+        accumulators: options.accumulators,
+        operationsMax: options.operationsMax,
+        lostAfterMs: options.lostAfterMs,
         peerQueueBytesSoft: options.peerQueueBytesSoft,
         nbdBlockBytes: BLOCK_BYTES,
         nbdRequestBytesMax: options.pagesPerRequestMax * PAGE_BYTES,
@@ -179,6 +182,7 @@ export class Simulation implements Victims {
       peerBlocks: options.peerBlocks,
       peerBlockBytes: BLOCK_BYTES,
       prover: this.#prover,
+      isHeard: (address) => this.#nodes.isHeard(address, this.#queue.nowMs),
       notice: (text) => this.#trace.event(`${host}: ${text}`),
     });
     this.clients.push(client);
