@@ -1,16 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
+import { PARITY_PLANTS } from "./planted-parity.ts";
+
+const plainly = <T>(run: () => T): T => run();
 
 describe("the checkers find that", () => {
-  for (const { name, hooks, options, seeds, finds, flipped } of PLANTS) {
+  for (const { name, hooks, options, seeds, finds, flipped, around } of [...PLANTS, ...PARITY_PLANTS]) {
     it(`${name} (within ${seeds} seeds)`, () => {
       const found: string[] = [];
       for (let seed = 1; seed <= seeds && found.length === 0; seed += 1) {
         const { violation } =
           flipped === true
             ? withFlippedBits((server) => runSeed(seed, options, { ...hooks, server }))
-            : runSeed(seed, options, hooks);
+            : (around ?? plainly)(() => runSeed(seed, options, hooks));
         if (violation !== undefined) found.push(violation.message);
       }
       expect(found[0] ?? "nothing").toMatch(finds);
@@ -18,7 +21,8 @@ describe("the checkers find that", () => {
   }
 
   it("nothing, when none is planted", () => {
-    for (const { options } of PLANTS) expect(runSeed(1, options).violation?.message).toBeUndefined();
+    for (const { options } of [...PLANTS, PARITY_PLANTS[0]!])
+      expect(runSeed(1, options).violation?.message).toBeUndefined();
   });
 
   it("nothing, when a server flips bits and checksums are verified", () => {

@@ -13,6 +13,8 @@ export interface Plant {
   hooks: Hooks;
   /** With `withFlippedBits`. */
   flipped?: true;
+  /** What the run is to be wrapped in. */
+  around?: <T>(run: () => T) => T;
   /** Options that give the defect occasion. */
   options: Partial<SimOptions>;
   /** One of this many seeds must find it. */
@@ -33,13 +35,13 @@ function acknowledgeEarly({ core }: SimClient): void {
 }
 
 /** Runs `change` on each link of a client as it is made. */
-function onLinks(
+export function onLinks(
   { core }: SimClient,
   change: (link: ReturnType<SimClient["core"]["openLink"]>) => void,
 ): void {
   const open = core.openLink.bind(core);
-  core.openLink = (out, nowMs) => {
-    const link = open(out, nowMs);
+  core.openLink = (out, nowMs, role) => {
+    const link = open(out, nowMs, role);
     change(link);
     return link;
   };

@@ -1,0 +1,134 @@
+import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
+import { NONE } from "../../src/redundancy/group-table.ts";
+import { OperationKind } from "../../src/redundancy/operation.ts";
+import { Standing } from "../../src/redundancy/standing.ts";
+import type { SimClient } from "../../src/sim/sim-client.ts";
+import type { SimOptions } from "../../src/sim/sim-options.ts";
+import { onLinks, type Plant } from "./planted.ts";
+
+function dropBeforeDead(client: SimClient): void {
+  const { core } = client;
+  const links = new Set<ReturnType<typeof core.openLink>>();
+  onLinks(client, (link) => links.add(link));
+  const { redundancy } = core;
+  const pageDead = redundancy.pageDead.bind(redundancy);
+  redundancy.pageDead = (slot, pageId, holder) => {
+    pageDead(slot, pageId, holder);
+    if (redundancy.groups!.find(slot, pageId) === NONE) return;
+    for (const link of links) if (link.up && link.holder === holder) link.invalidate(pageId);
+  };
+}
+
+function skipOneXor({ arena }: SimClient): void {
+  const { xor } = arena;
+  let count = 0;
+  Object.defineProperty(arena, "xor", {
+    value: (to: number, from: number, bytes: number) => {
+      count += 1;
+      if (count % 50 !== 0) xor.call(arena, to, from, bytes);
+    },
+  });
+}
+
+/** Runs with clients that do nothing for a group as long as all its live pages are there. */
+function withSurvivorsLeftAlone<T>(run: () => T): T {
+  const { isDegraded } = Standing.prototype;
+  Standing.prototype.isDegraded = function (this: Standing, group) {
+    return isDegraded.call(this, group) && !this.livesLinked(group);
+  };
+  try {
+    return run();
+  } finally {
+    Standing.prototype.isDegraded = isDegraded;
+  }
+}
+
+function leaveTwice(client: SimClient): void {
+  onLinks(client, (link) => {
+    const operate = link.operate.bind(link);
+    link.operate = (operation, nowMs) => {
+      const { kind, memberIds, memberCount, sourceIds, sourceHolders, sourceCount } = operation;
+      const members = new Set(memberIds.subarray(0, memberCount));
+      for (let i = 0; kind === OperationKind.COMPOSE && i < sourceCount; i += 1) {
+        if (sourceHolders[i] === OWN_STORE || members.has(sourceIds[i]!)) continue;
+        operation.addSource(sourceIds[i]!, sourceHolders[i]!);
+        break;
+      }
+      operate(operation, nowMs);
+    };
+  });
+}
+
+function acceptStaleResult(client: SimClient): void {
+  const { core } = client;
+  const stale = new Set<number>();
+  const taken = new Set<number>();
+  const done = core.operationDone.bind(core);
+  core.operationDone = (index, status, checksum) => taken.delete(index) || done(index, status, checksum);
+  onLinks(client, (link) => {
+    const surrender = link.surrender.bind(link);
+    link.surrender = (put, get, operation) =>
+      surrender(put, get, (index) => {
+        stale.add(index);
+        operation?.(index);
+      });
+    const operate = link.operate.bind(link);
+    link.operate = (operation, nowMs) => {
+      operate(operation, nowMs);
+      if (!stale.delete(operation.index)) return;
+      done(operation.index, ResultStatus.OK, 7);
+      taken.add(operation.index);
+    };
+  });
+}
+
+const kills = { crash: 6, "lose power": 4, "shut down": 2 };
+const links = { clog: 2, reset: 4, cut: 1, refuse: 1, "hang server": 2, "hang client": 0, "slow server": 1 };
+const work = { "write pages": 20, "write part": 2, "write same-filled": 1, trim: 3, zero: 1, read: 8 };
+
+/** Small clusters with groups that are overwritten and re-formed all the time. */
+export const grouped: Partial<SimOptions> = {
+  ...{ clients: 1, servers: 4, parityServers: 2, redundancy: "parity", groupSize: 3, losses: "one" },
+  ...{ slots: 40, hotShare: 0.3, hotSlots: 8, pagesPerRequestMax: 4, capacityShare: 3, parityShare: 3 },
+  ...{ chaosMs: 20_000, requestsPerS: 40, depth: 16, accumulators: 12, operationsMax: 4, lostAfterMs: 300 },
+  ...{ faultEveryMs: 500, faults: { ...links, ...kills }, mix: { ...work, status: 0, flush: 0 } },
+};
+
+export const PARITY_PLANTS: Plant[] = [
+  {
+    name: "a page is dropped before its group is dead",
+    hooks: { client: dropBeforeDead },
+    options: grouped,
+    seeds: 20,
+    finds: /misses its page|lost with one server|EIO, although/,
+  },
+  {
+    name: "one XOR is left out",
+    hooks: { client: skipOneXor },
+    options: grouped,
+    seeds: 20,
+    finds: /is not the XOR of its pages|EIO, although|wrong bytes/,
+  },
+  {
+    name: "only lost pages are protected anew, not what survives of their groups",
+    hooks: {},
+    around: withSurvivorsLeftAlone,
+    options: grouped,
+    seeds: 20,
+    finds: /is on a server that is gone|lost with one server/,
+  },
+  {
+    name: "a leave is applied twice",
+    hooks: { client: leaveTwice },
+    options: grouped,
+    seeds: 20,
+    finds: /is not the XOR of its pages|EIO, although/,
+  },
+  {
+    name: "a RESULT is taken for that of the operation that came after",
+    hooks: { client: acceptStaleResult },
+    options: grouped,
+    seeds: 20,
+    finds: /misses its|is not the XOR of its pages|does not hold|EIO, although/,
+  },
+];
