@@ -33,8 +33,10 @@ export interface ParitySnapshot extends ServerSnapshot {
   groups: number;
   /** Entries of RECOVER, COMPOSE and REBUILD: under way, and not begun. */
   jobs: { running: number; waiting: number };
-  /** Links to memory servers that stand. */
+  /** Links to memory servers that stand or are being made. */
   links: number;
+  /** Memory servers that groups, connections and links name. */
+  servers: number;
   parity: ParityCounters;
   scrub: ScrubSnapshot;
 }
@@ -152,6 +154,7 @@ export class ParityServerCore implements DataServer {
       groups: this.#groups.count,
       jobs: { running: this.#engine.running, waiting: this.#engine.waiting },
       links: this.#links.count,
+      servers: this.#servers.count,
       parity: { ...this.#counters },
       scrub: this.#scrubber.snapshot,
     };

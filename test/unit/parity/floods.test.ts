@@ -57,11 +57,12 @@ describe("a client that sends and does not wait", () => {
       client.compose(groups.map((group) => ({ group, members: [member], sources: wide })));
     }
     client.send();
-    client.recover([recoverOf(rig, 13, 3)]).send();
     rig.held.add(1);
     rig.pump();
-    const answers = client.answers();
-    expect(answers).toMatchObject([{ type: FrameType.PAGES, metas: [{ status: PageStatus.OK }] }]);
+    expect(client.answers()).toEqual([]);
+    const readers = Array.from({ length: 16 }, () => recoverOf(rig, 13, 3));
+    const answers = client.recover(readers).settle();
+    expect(answers.map(({ type, pages }) => [type, pages.size])).toEqual([[FrameType.PAGES, 16]]);
     expect(rig.core.snapshot().jobs.waiting).toBeGreaterThan(200);
     rig.held.clear();
     expect(client.settle().flatMap((answer) => answer.results)).toHaveLength(256);
@@ -117,6 +118,11 @@ describe("a client that sends and does not wait", () => {
     }
     client.introduce([1]).recover([recoverOf(rig, 11, 1)]);
     expect(client.statuses()).toEqual([PageStatus.OK]);
+    // Every index means one.
+    expect(rig.core.snapshot().servers).toBeLessThanOrEqual(256);
+    client.connection.disconnected();
+    rig.pass(limits.parityLinkIdleMs + 1000);
+    expect(rig.core.snapshot().servers).toBe(0);
   });
 });
 
@@ -211,7 +217,7 @@ describe("whatever happens to links and connections", () => {
           jobs: { running: 0, waiting: 0 },
           scrub: { mismatches: 0 },
         });
-        // Every group that was composed adds up.
+        // Every group that was composed adds up, and what is known of servers goes with the clients.
         const page = new Uint8Array(4096);
         rig.core.visitPages((_, id, __, frame) => {
           if (id < 1000) return;
@@ -223,6 +229,9 @@ describe("whatever happens to links and connections", () => {
           rig.core.readFrame(frame, page, 0);
           expect(Buffer.compare(page, xorOf(...members.map((pageId) => pageOf(pageId))))).toBe(0);
         });
+        for (const client of clients) client.bare(FrameType.GOODBYE).send();
+        rig.pass(limits.parityLinkIdleMs + 1000);
+        expect(rig.core.snapshot()).toMatchObject({ servers: 0, groups: 0, links: 0, pagesHeld: 0 });
       }),
       { numRuns: 40 },
     );
