@@ -14,6 +14,7 @@ import type { ClientLimits } from "./client-limits.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
+import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import type { ServerLink } from "./server-link.ts";
 
 export interface RedundancyHostOptions {
@@ -39,6 +40,12 @@ export class RedundancyHost implements RedundancyPort {
   readonly notice: (text: string) => void;
   readonly #options: RedundancyHostOptions;
   readonly #frames: FrameTable;
+  readonly #filling: PageWaiter = {
+    pageDone: (frame, result) => {
+      this.#frames.waiter[frame] = undefined;
+      this.#options.redundancy().filled(frame - this.#frames.count, result === PageResult.OK);
+    },
+  };
 
   constructor(options: RedundancyHostOptions) {
     this.#options = options;
@@ -145,6 +152,19 @@ export class RedundancyHost implements RedundancyPort {
     this.#frames.pageId[frame] = pageId;
     this.#frames.checksum[frame] = checksum;
     this.#link(holder)!.getPage(frame);
+  }
+
+  fill(accumulator: number, slot: number): void {
+    const frame = this.#frames.frameOf(accumulator);
+    this.#frames.slot[frame] = slot;
+    this.#frames.attempts[frame] = 0;
+    this.#frames.waiter[frame] = this.#filling;
+    this.#options.reads.read(frame);
+  }
+
+  holdsPage(accumulator: number, pageId: number, checksum: number): boolean {
+    const at = this.#frames.address(this.#frames.frameOf(accumulator));
+    return this.#options.arena.pageChecksum(at, lowWord(pageId), highWord(pageId)) === checksum;
   }
 
   pageMoved(slot: number, holder: number, pageId: number, checksum: number): void {

@@ -45,7 +45,12 @@ export class LoggedRedundancy implements Redundancy {
     const groupSize = mode === "mirror" ? 1 : options.groupSize;
     this.groups = new GroupTable(options.slots, groupSize);
     this.#plans = new OperationPlans(this.groups);
-    this.#reprotection = new Reprotection({ ...options, groups: this.groups, mirror: mode === "mirror" });
+    this.#reprotection = new Reprotection({
+      ...options,
+      groups: this.groups,
+      mirror: mode === "mirror",
+      close: (group, accumulator) => this.#log.adopt(group, accumulator),
+    });
     this.#log = new ParityLog({
       groups: this.groups,
       port,
@@ -120,6 +125,10 @@ export class LoggedRedundancy implements Redundancy {
 
   parityReturned(accumulator: number): void {
     this.#log.returned(accumulator);
+  }
+
+  filled(accumulator: number, isRead: boolean): void {
+    this.#reprotection.copies.filled(accumulator, isRead);
   }
 
   operationDone(operation: number, status: number, checksum: number): void {

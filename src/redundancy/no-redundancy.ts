@@ -42,6 +42,7 @@ export class NoRedundancy implements Redundancy {
   parityHeld(): void {}
   parityReturned(): void {}
   operationDone(): void {}
+  filled(): void {}
   holderUp(): void {}
   holderAway(): void {}
   holderDead(): void {}

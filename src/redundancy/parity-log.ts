@@ -122,9 +122,19 @@ export class ParityLog {
   /** No more members join: the parity page is to be sent. */
   close(group: number): void {
     this.#leaveRing(group);
-    const groups = this.#groups;
-    groups.state[group] = GroupState.CLOSING;
-    groups.previous[group] = this.#epoch;
+    this.#toBeSent(group);
+  }
+
+  /** A group that has no parity (any more) gets one: what it is to be is in the accumulator. */
+  adopt(group: number, accumulator: number): void {
+    this.#groups.accumulator[group] = accumulator;
+    this.#groupOf[accumulator] = group;
+    this.#toBeSent(group);
+  }
+
+  #toBeSent(group: number): void {
+    this.#groups.state[group] = GroupState.CLOSING;
+    this.#groups.previous[group] = this.#epoch;
     this.#closingIn.set(this.#epoch, (this.#closingIn.get(this.#epoch) ?? 0) + 1);
     this.#toSend.push(group);
   }

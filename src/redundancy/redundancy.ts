@@ -60,6 +60,10 @@ export interface RedundancyPort {
   recover(holder: Holder, frame: number, operation: Operation): void;
   /** Asks a holder for a page that stands for the frame's. */
   readCopy(holder: number, frame: number, pageId: number, checksum: number): void;
+  /** Reads what the slot means into the accumulator; the outcome comes to `filled`, perhaps at once. */
+  fill(accumulator: number, slot: number): void;
+  /** True if what the accumulator holds is this page. */
+  holdsPage(accumulator: number, pageId: number, checksum: number): boolean;
   /** The slot's page is now elsewhere, under another id. */
   pageMoved(slot: number, holder: number, pageId: number, checksum: number): void;
   /** The slot's page is provably lost. */
@@ -85,6 +89,8 @@ export interface Redundancy {
   /** The accumulator's page is held by the holder; refused for want of room; or its link ended. */
   parityHeld(accumulator: number): void;
   parityReturned(accumulator: number): void;
+  /** What was asked for by `fill` is in the accumulator, or is lost. */
+  filled(accumulator: number, isRead: boolean): void;
   /** The operation of this index went so (a ResultStatus). */
   operationDone(operation: number, status: number, checksum: number): void;
   /** The slot's page turned out to be missing or wrong where it should be. */

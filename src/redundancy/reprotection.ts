@@ -1,8 +1,10 @@
 import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
+import { Absences } from "./absences.ts";
 import { GroupDisposal } from "./group-disposal.ts";
 import { GroupLists } from "./group-lists.ts";
 import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
+import { MirrorCopies } from "./mirror-copies.ts";
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import type { RedundancyPort } from "./redundancy.ts";
@@ -28,6 +30,8 @@ export interface ReprotectionOptions {
   retryMs: number;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
+  /** mirror: the group's page is in the accumulator, and is to be put on another server. */
+  close: (group: number, accumulator: number) => void;
 }
 
 /**
@@ -44,6 +48,8 @@ export interface ReprotectionOptions {
  * operation changes nothing.
  */
 export class Reprotection {
+  /** mirror: does the work instead. */
+  readonly copies: MirrorCopies;
   readonly #groups: GroupTable;
   readonly #port: RedundancyPort;
   readonly #options: ReprotectionOptions;
@@ -52,10 +58,8 @@ export class Reprotection {
   readonly #plans: OperationPlans;
   readonly #disposal: GroupDisposal;
   readonly #operations: OperationPool;
-  /** When each holder's link ended, by index; 0: it stands. */
-  readonly #awaySinceMs: number[] = [];
+  readonly #absences: Absences;
   readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
-  #nowMs = 0;
   #pausedUntilMs = 0;
   #busyGroup = NONE;
   readonly #outsideGroup = (holder: Holder): boolean =>
@@ -72,6 +76,14 @@ export class Reprotection {
     this.#plans = new OperationPlans(options.groups);
     this.#disposal = new GroupDisposal(options.groups, options.port, this.#lists);
     this.#operations = new OperationPool(options.operationsMax);
+    this.#absences = new Absences(options.port.table, options.lostAfterMs);
+    this.copies = new MirrorCopies({
+      ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
+      ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
+      classify: (group) => this.classify(group),
+      loseDead: (group) => this.#loseDead(group),
+      close: options.close,
+    });
   }
 
   get underWay(): number {
@@ -94,14 +106,6 @@ export class Reprotection {
 
   #isUsable(holder: Holder): boolean {
     return this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
-  }
-
-  /** True if the holder counts as lost: provably dead, or away for long. */
-  #isLost(index: number): boolean {
-    const holder = this.#port.table.at(index);
-    if (holder.state === "dead") return true;
-    const since = this.#awaySinceMs[index] ?? 0;
-    return holder.state === "away" && since > 0 && this.#nowMs - since >= this.#options.lostAfterMs;
   }
 
   /** Puts the group where its state says; drops one that nothing is alive in. */
@@ -140,15 +144,12 @@ export class Reprotection {
   // Servers that come and go
 
   holderUp(holder: Holder): void {
-    if ((this.#awaySinceMs[holder.index] ?? 0) === 0) return;
-    this.#awaySinceMs[holder.index] = 0;
-    this.#reconsider();
+    if (this.#absences.ended(holder)) this.#reconsider();
   }
 
   /** Away or dead: whatever has something there is in danger. */
   holderGone(holder: Holder): void {
-    if ((this.#awaySinceMs[holder.index] ?? 0) === 0)
-      this.#awaySinceMs[holder.index] = Math.max(1, this.#nowMs);
+    this.#absences.began(holder);
     this.#reconsider();
   }
 
@@ -165,8 +166,13 @@ export class Reprotection {
 
   /** Begins as many operations as may be under way. */
   work(nowMs: number): void {
-    this.#nowMs = nowMs;
-    if (this.#options.mirror || nowMs < this.#pausedUntilMs) return;
+    this.#absences.nowMs = nowMs;
+    if (this.#options.mirror) {
+      this.#workOn(DEGRADED, (group) => this.copies.mend(group));
+      this.#workOn(BARE, (group) => this.copies.copy(group));
+      return;
+    }
+    if (nowMs < this.#pausedUntilMs) return;
     this.#workOn(DEGRADED, (group) => this.#mend(group));
     this.#workOn(BARE, (group) => this.#protect(group));
     this.#reclaim();
@@ -194,13 +200,13 @@ export class Reprotection {
       if (this.#port.isLinked(holder)) continue;
       missing += 1;
       if (this.#standing.isDead(holder)) dead += 1;
-      if (!this.#isLost(holder)) return false;
+      if (!this.#absences.isLost(holder)) return false;
       if (groups.alive[m] === 1) lost = m;
     }
     const parity = groups.parityHolder[group]!;
     const hasParity = this.#port.isLinked(parity);
     const parityDead = this.#standing.isDead(parity);
-    if (!hasParity && !this.#isLost(parity)) return false;
+    if (!hasParity && !this.#absences.isLost(parity)) return false;
     if (lost === NONE) {
       if (parityDead || dead > 0) return this.#makeBare(group);
       return (missing > 0 || !hasParity) && this.#replace(group);
@@ -396,7 +402,7 @@ export class Reprotection {
     const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
-    if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#nowMs + this.#options.retryMs;
+    if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
     if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
     else this.#rebuilt(operation, status, checksum);
     this.#operations.give(operation);

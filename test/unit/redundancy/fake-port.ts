@@ -16,6 +16,10 @@ export class FakePort implements RedundancyPort {
   readonly puts: { accumulator: number; holder: Holder }[] = [];
   readonly operations: { index: number; kind: number; server: Holder; sources: number[] }[] = [];
   readonly lost: number[] = [];
+  readonly fills: { accumulator: number; slot: number }[] = [];
+  readonly moved: string[] = [];
+  /** Whether what was read into accumulators is what it should be. */
+  holdsPages = true;
   readonly #free = Array.from({ length: ACCUMULATORS }, (_, i) => i);
   #pageId = 1000;
 
@@ -78,26 +82,40 @@ export class FakePort implements RedundancyPort {
     this.lost.push(slot);
   }
 
+  fill(accumulator: number, slot: number): void {
+    this.fills.push({ accumulator, slot });
+  }
+
+  holdsPage(): boolean {
+    return this.holdsPages;
+  }
+
+  pageMoved(slot: number, holder: number, pageId: number): void {
+    this.moved.push(`${slot} to ${this.table.at(holder).name}/${pageId}`);
+  }
+
   accumulate(): void {}
   listLater(): void {}
   describe(): void {}
   recover(): void {}
   readCopy(): void {}
-  pageMoved(): void {}
   readAgain(): void {}
   notice(): void {}
 }
 
-export const parityOver = (port: FakePort): LoggedRedundancy =>
+const over = (port: FakePort, mode: "mirror" | "parity"): LoggedRedundancy =>
   new LoggedRedundancy({
     port,
     slots: 64,
-    mode: "parity",
+    mode,
     groupSize: 2,
     operationsMax: 4,
     lostAfterMs: 1_000,
     retryMs: 100,
     reclaimShare: 0.6,
   });
+
+export const parityOver = (port: FakePort): LoggedRedundancy => over(port, "parity");
+export const mirrorOver = (port: FakePort): LoggedRedundancy => over(port, "mirror");
 
 export { OperationKind };

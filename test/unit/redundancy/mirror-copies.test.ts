@@ -1,0 +1,139 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Holder } from "../../../src/placement/holder.ts";
+import { GroupState } from "../../../src/redundancy/group-table.ts";
+import type { LoggedRedundancy } from "../../../src/redundancy/logged-redundancy.ts";
+import { FakePort, mirrorOver } from "./fake-port.ts";
+
+describe("mirrored pages whose servers come and go", () => {
+  let port: FakePort;
+  let redundancy: LoggedRedundancy;
+  let first: Holder;
+  let second: Holder;
+  let nowMs = 0;
+
+  /** The page of slot 0 is on the first server as 100, its copy on the second as 1001; there is a third. */
+  beforeEach(() => {
+    nowMs = 0;
+    port = new FakePort();
+    redundancy = mirrorOver(port);
+    first = port.serve("a");
+    second = port.serve("b");
+    redundancy.pageHeld(0, 0, 100, 7, first);
+    tick();
+    redundancy.parityHeld(port.puts.pop()!.accumulator);
+    port.serve("c");
+    expect(redundancy.figures().unprotected).toBe(0);
+  });
+
+  function tick(): void {
+    nowMs += 100;
+    redundancy.tick(nowMs);
+  }
+
+  /** The page is read, and put on another server, which takes it. */
+  function copyAgain(): string {
+    const fill = port.fills.pop()!;
+    expect(fill.slot).toBe(0);
+    redundancy.filled(fill.accumulator, true);
+    tick();
+    const { accumulator, holder } = port.puts.pop()!;
+    redundancy.parityHeld(accumulator);
+    expect(redundancy.figures()).toEqual({ live: 1, dead: 0, unprotected: 0 });
+    expect(redundancy.recovery().state).toBe("idle");
+    expect(port.accumulatorsLeft).toBe(port.accumulators);
+    return holder.name;
+  }
+
+  function lose(holder: Holder): void {
+    port.linked.delete(holder.index);
+    port.table.setDead(holder);
+    redundancy.holderDead(holder);
+  }
+
+  it("a page got no second copy but by being written again: its copy was lost", () => {
+    lose(second);
+    expect(redundancy.figures().unprotected).toBe(1);
+    tick();
+    expect(copyAgain()).toBe("c");
+    expect(port.moved).toEqual([]);
+  });
+
+  it("the copy becomes the page when the page is lost, and gets a copy of its own", () => {
+    lose(first);
+    tick();
+    expect(copyAgain()).toBe("c");
+    expect(port.moved).toEqual(["0 to b/1001"]);
+    expect(redundancy.wants(second.index, 0, 1001)).toBe(true);
+  });
+
+  it("a copy that may come back is kept until the page is in the client's memory", () => {
+    port.unlink(second);
+    redundancy.holderAway(second);
+    tick();
+    expect(port.fills).toEqual([]);
+    for (let i = 0; i < 12; i += 1) tick();
+    expect(port.fills.length).toBe(1);
+    expect(redundancy.wants(second.index, 0, 1001)).toBe(true);
+    expect(copyAgain()).toBe("c");
+    expect(port.invalidated).toEqual(["b/1001"]);
+  });
+
+  it("nothing changes when the server is back before the page is read", () => {
+    port.unlink(second);
+    redundancy.holderAway(second);
+    for (let i = 0; i < 12; i += 1) tick();
+    port.linked.add(second.index);
+    port.table.setUp(second);
+    redundancy.holderUp(second);
+    redundancy.filled(port.fills.pop()!.accumulator, true);
+    tick();
+    expect([port.fills, port.puts, port.invalidated]).toEqual([[], [], []]);
+    expect(redundancy.figures().unprotected).toBe(0);
+    expect(port.accumulatorsLeft).toBe(port.accumulators);
+  });
+
+  it("what was read in its place makes no copy", () => {
+    lose(second);
+    tick();
+    port.holdsPages = false;
+    redundancy.filled(port.fills.pop()!.accumulator, true);
+    tick();
+    expect(port.puts).toEqual([]);
+    expect(redundancy.figures().unprotected).toBe(1);
+    port.holdsPages = true;
+    expect(copyAgain()).toBe("c");
+  });
+
+  it("a page that is overwritten while it is read leaves nothing behind", () => {
+    lose(second);
+    tick();
+    redundancy.pageDead(0);
+    redundancy.filled(port.fills.pop()!.accumulator, true);
+    tick();
+    expect(redundancy.groups.groups).toBe(0);
+    expect(port.invalidated).toContain("a/100");
+    expect(port.accumulatorsLeft).toBe(port.accumulators);
+  });
+
+  it("a page both of whose servers are gone is lost, once", () => {
+    lose(second);
+    tick();
+    const fill = port.fills.pop()!;
+    lose(first);
+    redundancy.filled(fill.accumulator, false);
+    tick();
+    expect(port.lost).toEqual([0]);
+    expect(port.accumulatorsLeft).toBe(port.accumulators);
+  });
+
+  it("one server alone is not asked for a copy of what it has", () => {
+    lose(second);
+    const third = port.table.byIdentity("c")!;
+    port.unlink(third);
+    redundancy.holderAway(third);
+    for (let i = 0; i < 12; i += 1) tick();
+    expect(port.fills).toEqual([]);
+    const group = redundancy.groups.groupOf(redundancy.groups.liveOf(0));
+    expect(redundancy.groups.state[group]).not.toBe(GroupState.CLOSING);
+  });
+});
