@@ -120,7 +120,7 @@ function drawWeights<T extends string>(prng: Prng, names: readonly T[], absent: 
 
 /** What redundancy adds to a run; drawn last, so that runs without it stay as they are. */
 function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOptions> {
-  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 3, mirror: 0, parity: 5 });
+  const drawn = pickWeighted(prng, REDUNDANCIES, { none: 3, mirror: 2, parity: 5 });
   const asked = given.parityServers === undefined ? undefined : given.parityServers > 0 ? "parity" : "none";
   const redundancy = given.redundancy ?? asked ?? drawn;
   const groupSize = oneOf(prng, [2, 3, 4, 4, 8]);
