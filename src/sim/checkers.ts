@@ -76,6 +76,7 @@ export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void
     expectNone(node.process.nowMs, node.address, {
       "blocks of answers in use": node.queuedBlocks,
       "blocks of bytes carried over in use": node.carriedBlocks,
+      ...node.faultsFound,
     });
   }
   for (const client of clients) {

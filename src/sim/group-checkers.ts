@@ -67,5 +67,18 @@ export function checkGroupsQuiet(client: SimClient, nodes: SimNodes): void {
     for (const { holder, pageId } of group.members) {
       if (!nodes.lives(holder)) fail(client, group, `has page ${pageId} on a server that is gone`);
     }
+    if (group.state === "protected") checkDescribed(client, group, nodes);
   });
+}
+
+/** The parity server knows the members as they are, or is not sure of any: what it scrubs is the group. */
+function checkDescribed(client: SimClient, group: GroupView, nodes: SimNodes): void {
+  const known: string[] = [];
+  const { core } = nodes.byIdentity(group.holder)!;
+  core.visitMembers?.(client.identity, group.id, (pageId, checksum, server) => {
+    known.push(`${pageId}/${checksum}@${server}`);
+  });
+  const meant = group.members.map(({ pageId, checksum, holder }) => `${pageId}/${checksum}@${holder}`);
+  if (known.length === 0 || known.sort().join() === meant.sort().join()) return;
+  fail(client, group, `is of ${meant.join(", ")}, but its parity server takes it for ${known.join(", ")}`);
 }

@@ -9,6 +9,12 @@ export interface PageHolder {
   frameOf(identity: string, pageId: number): number;
   readFrame(frame: number, into: Uint8Array, at: number): void;
   check(): void;
+  /** A parity server: what it knows of a group; false if nothing. */
+  visitMembers?(
+    client: string,
+    group: number,
+    visit: (pageId: number, checksum: number, server: string) => void,
+  ): boolean;
 }
 
 /** One life of a simulated server of either kind. */
@@ -21,6 +27,8 @@ export interface SimNode extends Listener {
   /** Blocks with bytes to be sent; blocks with bytes that a core would not take yet. */
   readonly queuedBlocks: number;
   readonly carriedBlocks: number;
+  /** What it counted that never happens while nobody changes bytes. */
+  readonly faultsFound: Record<string, number>;
   /** Its ends of the connections that were made to it. */
   readonly ends: End[];
   /** Dies at once; `silently`: no peer is told, as when a machine loses its power. */

@@ -93,6 +93,16 @@ export class SimParity implements SimNode {
     return this.#port.carryPool.taken + this.links.carryPool.taken;
   }
 
+  get faultsFound(): Record<string, number> {
+    const { parity, scrub, counters, jobs } = this.core.snapshot();
+    return {
+      "broken protocols": counters.protocolErrors,
+      "pages made that are not what they should be": parity.wrong,
+      "groups found wrong by its scrub": scrub.mismatches,
+      "jobs waiting": jobs.waiting,
+    };
+  }
+
   /** Ends of connections that were made to it: those that it made itself are among their servers' ends. */
   get ends(): End[] {
     return this.#port.ends;

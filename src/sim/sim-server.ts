@@ -75,6 +75,10 @@ export class SimServer implements SimNode {
     return this.#port.carryPool.taken;
   }
 
+  get faultsFound(): Record<string, number> {
+    return { "broken protocols": this.core.snapshot().counters.protocolErrors };
+  }
+
   get ends(): End[] {
     return this.#port.ends;
   }
