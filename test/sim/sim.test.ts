@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { FakeHost } from "../unit/cli/fake-host.ts";
+import { grouped } from "./planted-parity.ts";
 
 describe("the simulator", () => {
   it("runs a number of seeds without a violation", () => {
@@ -21,9 +22,29 @@ describe("the simulator", () => {
     expect(runSeed(7, { chaosMs: 10_000 }).traceHash).not.toBe(runSeed(8, { chaosMs: 10_000 }).traceHash);
   });
 
+  it("kills servers of both kinds, and loses no page with one of them", () => {
+    for (const seed of [1, 2]) {
+      const died = new Set<string>();
+      const print = (line: string): void => {
+        const [, name] = /(server|parity)\d+ dies$/.exec(line) ?? [];
+        if (name !== undefined) died.add(name);
+      };
+      const { violation, lostReads } = runSeed(seed, grouped, {}, print);
+      expect(violation?.message).toBeUndefined();
+      expect(lostReads).toBe(0);
+      expect([...died].sort()).toEqual(["parity", "server"]);
+    }
+  });
+
+  it("loses pages where two servers die at a time, and says which may be lost", () => {
+    const results = [1, 2, 3, 4].map((seed) => runSeed(seed, { ...grouped, losses: "two" }));
+    for (const { violation } of results) expect(violation?.message).toBeUndefined();
+    expect(results.reduce((sum, { lostReads }) => sum + lostReads, 0)).toBeGreaterThan(0);
+  });
+
   it("is a command that says what it did, and takes no wrong options", async () => {
     const host = new FakeHost();
-    expect(await main(["sim", "--seeds", "2", "--seed", "5", "--nodes", "1,2"], host)).toBe(0);
+    expect(await main(["sim", "--seeds", "2", "--seed", "5", "--nodes", "1,2,1"], host)).toBe(0);
     expect(host.out).toMatch(
       /^2 runs, 0 failed: \d+ s simulated in [\d.]+ s, \d+ requests answered, \d+ faults\n$/,
     );
@@ -31,6 +52,8 @@ describe("the simulator", () => {
       ["--seeds", "0"],
       ["--seed", "x"],
       ["--nodes", "9,1"],
+      ["--nodes", "1,2,5"],
+      ["--redundancy", "most"],
     ] as const) {
       const refused = new FakeHost();
       expect(await main(["sim", option, value], refused)).toBe(1);
