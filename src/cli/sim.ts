@@ -84,13 +84,25 @@ function failureText(seed: number, asked: Asked, { violation }: SimResult): stri
 function readAsked(commandLine: Readonly<Record<string, unknown>>): Asked {
   const nodes = commandLine["nodes"] as string | undefined;
   const redundancy = commandLine["redundancy"] as string | undefined;
+  const given: Partial<SimOptions> = {
+    ...(nodes === undefined ? {} : parseNodes(nodes)),
+    ...(redundancy === undefined ? {} : { redundancy: parseRedundancy(redundancy) }),
+  };
+  const { parityServers } = given;
+  if (
+    redundancy !== undefined &&
+    parityServers !== undefined &&
+    (redundancy === "parity") !== parityServers > 0
+  ) {
+    throw new ConfigError(
+      "--redundancy",
+      `${quote(redundancy)} does not go with ${parityServers} parity servers; accepted: parity with some, others with 0`,
+    );
+  }
   return {
     first: read("seed", commandLine, wholeSeed) ?? 1,
     count: read("seeds", commandLine, parseCount) ?? SEEDS_DEFAULT,
-    given: {
-      ...(nodes === undefined ? {} : parseNodes(nodes)),
-      ...(redundancy === undefined ? {} : { redundancy: parseRedundancy(redundancy) }),
-    },
+    given,
     again:
       (nodes === undefined ? "" : ` --nodes ${nodes}`) +
       (redundancy === undefined ? "" : ` --redundancy ${redundancy}`),

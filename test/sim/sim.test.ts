@@ -48,7 +48,8 @@ describe("the simulator", () => {
     expect(host.out).toMatch(
       /^2 runs, 0 failed: \d+ s simulated in [\d.]+ s, \d+ requests answered, \d+ faults\n$/,
     );
-    for (const [option, value] of [
+    for (const [option, value, ...more] of [
+      ["--redundancy", "mirror", "--nodes", "1,2,1"],
       ["--seeds", "0"],
       ["--seed", "x"],
       ["--nodes", "9,1"],
@@ -56,7 +57,7 @@ describe("the simulator", () => {
       ["--redundancy", "most"],
     ] as const) {
       const refused = new FakeHost();
-      expect(await main(["sim", option, value], refused)).toBe(1);
+      expect(await main(["sim", option, value, ...more], refused)).toBe(1);
       expect(refused.err).toContain(option);
       expect(refused.err).toContain("accepted:");
     }
