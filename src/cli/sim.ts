@@ -96,7 +96,7 @@ function readAsked(commandLine: Readonly<Record<string, unknown>>): Asked {
   ) {
     throw new ConfigError(
       "--redundancy",
-      `${quote(redundancy)} does not go with ${parityServers} parity servers; accepted: parity with some, others with 0`,
+      `${quote(redundancy)} does not go with ${parityServers} parity servers; accepted: parity with 1 or more`,
     );
   }
   return {
