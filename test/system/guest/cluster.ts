@@ -6,35 +6,50 @@ import { type GuestNetwork, HOST_ADDRESS } from "./network.ts";
 import { temporaryFolder } from "./own-things.ts";
 import { repositoryRoot } from "./root.ts";
 import type { Scope } from "./scope.ts";
-import { type ClusterStatus, parseStatus, serversOf } from "./status.ts";
+import { type ClusterStatus, parityServersOf, parseStatus, serversOf } from "./status.ts";
 
 const READY_MS_MAX = 30_000;
 const MEET_MS_MAX = 30_000;
 const STATUS_MS_MAX = 10_000;
+const PEERS_MAX = 3;
 const READY = /^ready .*/;
+
+export type Redundancy = "none" | "mirror" | "parity";
 
 export interface ClusterOptions {
   readonly servers: number;
   /** Most memory each server lends. */
   readonly capacityMiB: number;
+  /** Default none. */
+  readonly parityServers?: number;
+  /** Most memory each parity server lends. */
+  readonly parityCapacityMiB?: number;
+  /** Of the client; default none. */
+  readonly redundancy?: Redundancy;
   readonly onLine?: (node: string, line: string) => void;
 }
 
 /** One running node of the cluster. Addresses are HOST:PORT. */
 export interface ClusterNode {
   readonly name: string;
+  readonly role: "server" | "parity" | "client";
   readonly child: Child;
   readonly control: string;
+  /** Empty for a client. */
+  readonly data: string;
 }
 
 /**
- * Memory servers, and a gateway client when asked for, as real processes outside the guest, in its network. All
- * connections are authenticated with a cluster key of this run's own.
+ * Memory servers, parity servers, and a gateway client when asked for, as real processes outside the guest, in its
+ * network. All connections are authenticated with a cluster key of this run's own.
  */
 export class OutsideCluster {
   readonly keyFile: string;
-  readonly servers: ClusterNode[] = [];
   gateway: (ClusterNode & { readonly nbdPort: number }) | undefined;
+  /** By name; one that was killed is not among them until it is started again. */
+  readonly #nodes = new Map<string, ClusterNode>();
+  /** Nodes that were killed, by name. */
+  readonly #killed = new Map<string, ClusterNode>();
   readonly #scope: Scope;
   readonly #network: GuestNetwork;
   readonly #options: ClusterOptions;
@@ -48,33 +63,52 @@ export class OutsideCluster {
     writeFileSync(this.keyFile, `${randomBytes(32).toString("hex")}\n`, { mode: 0o600 });
   }
 
-  /** Starts the memory servers, each knowing only the first. Resolves when all are ready. */
+  /** Starts the memory servers and parity servers, the first known to all. Resolves when all are ready. */
   static async start(scope: Scope, network: GuestNetwork, options: ClusterOptions): Promise<OutsideCluster> {
     const cluster = new OutsideCluster(scope, network, options);
-    for (let index = 1; index <= options.servers; index++) await cluster.#startServer(`server-${index}`);
+    for (let i = 1; i <= options.servers; i++) await cluster.#startStore(`server-${i}`, "server");
+    for (let i = 1; i <= (options.parityServers ?? 0); i++)
+      await cluster.#startStore(`parity-${i}`, "parity");
     return cluster;
+  }
+
+  /** Every node that should be running. */
+  get nodes(): readonly ClusterNode[] {
+    return [...this.#nodes.values()];
   }
 
   /** Starts a client that speaks NBD over TCP, and waits until it knows every server. */
   async startGateway(sizeMiB: number): Promise<void> {
-    const { child, ready } = await this.#startNode("gateway", "client", [
-      "--nbd",
+    const args = ["--nbd", `${HOST_ADDRESS}:0`, "--size", `${sizeMiB}M`, ...this.#protecting()];
+    const { node, ready } = await this.#startNode("gateway", "client", [
+      "--control",
       `${HOST_ADDRESS}:0`,
-      "--size",
-      `${sizeMiB}M`,
-      "--peer",
-      this.firstControl,
+      ...args,
     ]);
     const port = ready.get("nbd")?.match(/:(\d+)/)?.[1];
     if (port === undefined)
-      throw new Error(`the gateway's ready line names no nbd port: ${child.tail.join("\n")}`);
-    this.gateway = { name: "gateway", child, control: controlOf(ready, "gateway"), nbdPort: Number(port) };
+      throw new Error(`the gateway's ready line names no nbd port: ${node.child.tail.join("\n")}`);
+    this.gateway = { ...node, nbdPort: Number(port) };
     await this.#untilAllKnown(this.gateway);
   }
 
-  /** The control address that every other node is told. */
-  get firstControl(): string {
-    return this.servers[0]!.control;
+  /** Ends a node with SIGKILL, as a machine that loses power; returns what it was. */
+  async kill(name: string): Promise<ClusterNode> {
+    const node = this.#nodes.get(name);
+    if (node === undefined) throw new Error(`no node ${name} is running`);
+    this.#nodes.delete(name);
+    this.#killed.set(name, node);
+    await node.child.kill();
+    return node;
+  }
+
+  /** Starts a memory server or parity server that was killed, at its old addresses and with nothing in it. */
+  async startAgain(name: string): Promise<ClusterNode> {
+    const node = this.#killed.get(name);
+    if (node === undefined || node.role === "client") throw new Error(`${name} is no server that was killed`);
+    const again = await this.#startStore(name, node.role, node);
+    this.#killed.delete(name);
+    return again;
   }
 
   /** The command of a client that runs inside a guest of the same network, with recipe R's options for Node. */
@@ -89,13 +123,14 @@ export class OutsideCluster {
       "--name=guest",
       `--socket=${socket}`,
       `--size=${sizeMiB}M`,
-      `--peer=${this.firstControl}`,
+      ...this.#protecting(),
+      ...this.#peers(),
       `--key-file=${this.keyFile}`,
     ];
   }
 
   /** The cluster as the gateway (or the first server) sees it. */
-  async status(node: ClusterNode = this.gateway ?? this.servers[0]!): Promise<ClusterStatus> {
+  async status(node: ClusterNode = this.gateway ?? this.nodes[0]!): Promise<ClusterStatus> {
     const lines: string[] = [];
     const child = this.#network.start(
       process.execPath,
@@ -113,7 +148,7 @@ export class OutsideCluster {
   watch(onStatus: (status: ClusterStatus) => void): Child {
     const child = this.#network.start(
       process.execPath,
-      [programPath(), "status", "--json", "--watch", ...this.#asking(this.gateway ?? this.servers[0]!)],
+      [programPath(), "status", "--json", "--watch", ...this.#asking(this.gateway ?? this.nodes[0]!)],
       { onLine: (line) => line.startsWith("{") && onStatus(parseStatus(line)) },
     );
     this.#scope.defer(async () => void (await child.stop()));
@@ -124,37 +159,53 @@ export class OutsideCluster {
     return ["--control", node.control, "--key-file", this.keyFile];
   }
 
-  async #startServer(name: string): Promise<void> {
-    const { child, ready } = await this.#startNode(name, "server", [
-      "--listen",
-      `${HOST_ADDRESS}:0`,
-      "--capacity",
-      `${this.#options.capacityMiB}M`,
-      ...(this.servers.length > 0 ? ["--peer", this.firstControl] : []),
-    ]);
-    this.servers.push({ name, child, control: controlOf(ready, name) });
+  #protecting(): string[] {
+    return ["--redundancy", this.#options.redundancy ?? "none"];
   }
 
-  async #startNode(name: string, role: string, args: readonly string[]) {
-    const common = ["--name", name, "--control", `${HOST_ADDRESS}:0`, "--key-file", this.keyFile];
+  #peers(): string[] {
+    return this.nodes.slice(0, PEERS_MAX).flatMap((node) => ["--peer", node.control]);
+  }
+
+  async #startStore(name: string, role: "server" | "parity", before?: ClusterNode): Promise<ClusterNode> {
+    const { capacityMiB, parityCapacityMiB } = this.#options;
+    const mib = role === "parity" ? (parityCapacityMiB ?? capacityMiB) : capacityMiB;
+    const { node } = await this.#startNode(name, role, [
+      "--listen",
+      before?.data ?? `${HOST_ADDRESS}:0`,
+      "--control",
+      before?.control ?? `${HOST_ADDRESS}:0`,
+      "--capacity",
+      `${mib}M`,
+    ]);
+    return node;
+  }
+
+  async #startNode(name: string, role: ClusterNode["role"], args: readonly string[]) {
+    const common = ["--name", name, "--key-file", this.keyFile, ...this.#peers()];
     const child = this.#network.start(process.execPath, [programPath(), role, ...common, ...args], {
       onLine: (line) => this.#options.onLine?.(name, line),
     });
     this.#scope.defer(async () => void (await child.stop()));
     const [line] = await child.line(READY, READY_MS_MAX);
-    return { child, ready: wordsOf(line) };
+    const ready = wordsOf(line);
+    const control = ready.get("control");
+    if (control === undefined) throw new Error(`the ready line of ${name} names no control address`);
+    const node: ClusterNode = { name, role, child, control, data: ready.get("data") ?? "" };
+    this.#nodes.set(name, node);
+    return { node, ready };
   }
 
   async #untilAllKnown(node: ClusterNode): Promise<void> {
+    const wanted = this.#options.servers + (this.#options.parityServers ?? 0);
     const deadline = performance.now() + MEET_MS_MAX;
     for (;;) {
-      const servers = serversOf(await this.status(node));
-      const up = servers.filter((server) => server.state === "up").length;
-      if (up === this.#options.servers) return;
+      const status = await this.status(node);
+      const stores = [...serversOf(status), ...parityServersOf(status)];
+      const up = stores.filter((server) => server.state === "up").length;
+      if (up === wanted) return;
       if (performance.now() > deadline) {
-        throw new Error(
-          `${node.name} knows ${up} of ${this.#options.servers} servers after ${MEET_MS_MAX} ms`,
-        );
+        throw new Error(`${node.name} knows ${up} of ${wanted} servers after ${MEET_MS_MAX} ms`);
       }
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
@@ -173,10 +224,4 @@ function wordsOf(line: string): Map<string, string> {
       .filter((word) => word.includes("="))
       .map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]),
   );
-}
-
-function controlOf(ready: Map<string, string>, name: string): string {
-  const control = ready.get("control");
-  if (control === undefined) throw new Error(`the ready line of ${name} names no control address`);
-  return control;
 }

@@ -1,11 +1,19 @@
 const MIB = 1024 * 1024;
 
-/** What one guest is to do. Sizes in bytes unless the name says otherwise. */
-export interface GuestJob {
+interface Machine {
   readonly memoryMiB: number;
   /** Where the block device is: a server over TCP, or a program started inside the guest. */
   readonly device: GatewayDevice | LocalDevice;
+}
+
+/** What one guest is to do. Sizes in bytes unless the name says otherwise. */
+export interface GuestJob extends Machine {
   readonly load: Load;
+}
+
+/** Work to be done once, whose time is measured. */
+export interface WorkJob extends Machine {
+  readonly work: Work;
 }
 
 /** The kernel's nbd speaks TCP straight to a server outside. */
@@ -14,6 +22,8 @@ export interface GatewayDevice {
   readonly host: string;
   readonly port: number;
   readonly exportName: string;
+  /** False: pages that are no longer needed are not discarded; default true. */
+  readonly discard?: boolean;
 }
 
 /** An NBD server on a Unix socket inside the guest, under recipe R. */
@@ -40,7 +50,30 @@ export interface Load {
   readonly stressWorkers: number;
   readonly randomSeconds: number;
   readonly seed: number;
+  /** A file of the host: the random load goes on while it exists, for all its seconds are over; "" for none. */
+  readonly whileFile: string;
 }
+
+/** `bytes` of memory, or of a file to be sorted that lies in memory; for what it is see inside/work.pl. */
+export interface Work {
+  readonly kind: "sweep" | "random" | "sort";
+  readonly bytes: number;
+  /** Sweep: how often over all pages. */
+  readonly sweeps: number;
+  /** Random: visits of a page. */
+  readonly accesses: number;
+  readonly seed: number;
+}
+
+const NO_LOAD: Load = {
+  bytes: 0,
+  holdBytes: 0,
+  stressSeconds: 0,
+  stressWorkers: 0,
+  randomSeconds: 0,
+  seed: 1,
+  whileFile: "",
+};
 
 /** A load of `times` the guest's memory, a part of it held all through. */
 export function loadOf(memoryMiB: number, times: number, seconds: { stress: number; random: number }): Load {
@@ -52,12 +85,15 @@ export function loadOf(memoryMiB: number, times: number, seconds: { stress: numb
     stressWorkers: 1,
     randomSeconds: seconds.random,
     seed: 1 + Math.floor(performance.timeOrigin % 1_000_000),
+    whileFile: "",
   };
 }
 
 /** The shell assignments that inside/init.sh reads. `address` is the guest's own, with its prefix length. */
-export function jobText(job: GuestJob, address: string): string {
-  const { device, load } = job;
+export function jobText(job: GuestJob | WorkJob, address: string): string {
+  const { device } = job;
+  const load = "load" in job ? job.load : NO_LOAD;
+  const work = "work" in job ? job.work : undefined;
   const local = device.kind === "local" ? device : undefined;
   const gateway = device.kind === "gateway" ? device : undefined;
   const words: [string, string | number][] = [
@@ -77,7 +113,13 @@ export function jobText(job: GuestJob, address: string): string {
     ["STRESS_SECONDS", load.stressSeconds],
     ["STRESS_WORKERS", load.stressWorkers],
     ["RANDOM_SECONDS", load.randomSeconds],
-    ["SEED", load.seed],
+    ["SEED", work?.seed ?? load.seed],
+    ["WHILE_FILE", load.whileFile],
+    ["WORK", work?.kind ?? ""],
+    ["WORK_BYTES", work?.bytes ?? 0],
+    ["WORK_SWEEPS", work?.sweeps ?? 0],
+    ["WORK_ACCESSES", work?.accesses ?? 0],
+    ["DISCARD", gateway?.discard === false ? "" : "pages"],
   ];
   const lines = words.map(([name, value]) => `${name}=${shellQuote(String(value))}`);
   lines.push(`DAEMON=(${(local?.command ?? []).map(shellQuote).join(" ")})`);

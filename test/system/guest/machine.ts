@@ -2,7 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Child } from "./child.ts";
 import { type ConsoleEvents, GuestConsole } from "./console.ts";
-import { type GuestJob, jobText } from "./job.ts";
+import { type GuestJob, jobText, type WorkJob } from "./job.ts";
 import { kernelErrors } from "./kernel-log.ts";
 import type { GuestNetwork } from "./network.ts";
 import { temporaryFolder } from "./own-things.ts";
@@ -32,7 +32,7 @@ const DIAGNOSIS_MS = 3_000;
 export async function runGuest(
   scope: Scope,
   network: GuestNetwork,
-  job: GuestJob,
+  job: GuestJob | WorkJob,
   options: BootOptions,
 ): Promise<GuestReport> {
   const folder = temporaryFolder(scope);
@@ -71,7 +71,7 @@ export async function runGuest(
   return { console, errors, kernelErrors: logErrors, seconds };
 }
 
-function bootArguments(job: GuestJob, tap: string, folder: string, jobFile: string): string[] {
+function bootArguments(job: GuestJob | WorkJob, tap: string, folder: string, jobFile: string): string[] {
   return [
     `umid=${MONITOR_NAME}`,
     `uml_dir=${folder}`,

@@ -3,13 +3,24 @@ export interface NodeStatus {
   readonly name: string;
   readonly role: string;
   readonly state: string;
+  readonly pid: number;
   readonly frames: { readonly used: number; readonly free: number; readonly limit: number };
 }
 
 export interface ClientStatus {
   readonly name: string;
-  readonly pages: { readonly lost: number };
+  readonly pages: { readonly live: number; readonly unprotected: number; readonly lost: number };
   readonly requests: { readonly errors: number };
+  /** Pages that a loss left to be worked on, and how many are done. */
+  readonly recovery: { readonly state: string; readonly done: number; readonly total: number };
+  /** What was exchanged with the cluster; `messagesAsking` of the messages ask for pages. */
+  readonly traffic: {
+    readonly pagesOut: number;
+    readonly pagesIn: number;
+    readonly messagesSent: number;
+    readonly messagesAsking: number;
+    readonly bytesSent: number;
+  };
 }
 
 export interface ClusterStatus {
@@ -32,12 +43,30 @@ export function parseStatus(text: string): ClusterStatus {
   return status as ClusterStatus;
 }
 
-/** The memory servers, by name. */
+/** The memory servers, by name: of several processes that had a name the one that is up, else the last one listed. */
 export function serversOf(status: ClusterStatus): NodeStatus[] {
-  return status.nodes.filter((node) => node.role === "server").sort((a, b) => a.name.localeCompare(b.name));
+  return storesOf(status, "server");
 }
 
-/** Keeps the most pages that each server was seen to hold. */
+/** The parity servers, by name. */
+export function parityServersOf(status: ClusterStatus): NodeStatus[] {
+  return storesOf(status, "parity");
+}
+
+function storesOf(status: ClusterStatus, role: string): NodeStatus[] {
+  const byName = new Map<string, NodeStatus>();
+  for (const node of status.nodes) {
+    if (node.role === role && byName.get(node.name)?.state !== "up") byName.set(node.name, node);
+  }
+  return [...byName.values()].sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/** Pages of all clients that the loss of one server would take away. */
+export function unprotectedPages(status: ClusterStatus): number {
+  return status.clients.reduce((sum, client) => sum + client.pages.unprotected, 0);
+}
+
+/** Keeps the most pages that each memory server was seen to hold. */
 export class PeakPages {
   readonly byServer = new Map<string, number>();
 

@@ -5,7 +5,7 @@
 # "NSWAP-FAIL text", which console.ts reads.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/run TMPDIR=/run LC_ALL=C
 here=$(dirname "$(readlink -f "$0")")
-for part in common net protect swap load; do . "$here/$part.sh"; done
+for part in common net protect swap load work; do . "$here/$part.sh"; done
 
 mount_basics
 job=$(sed -n 's/.*nswap\.job=\([^ ]*\).*/\1/p' /proc/cmdline)
@@ -29,12 +29,20 @@ swap_on
 enter_load_group
 
 start_monitor
-step "load"
-run_loads
-step "swapoff"
-swap_off
-finish_hold
-figures
+if [ -n "$WORK" ]; then
+  run_work
+  figures
+  step "swapoff"
+  swap_off
+  kill "$monitor"
+else
+  step "load"
+  run_loads
+  step "swapoff"
+  swap_off
+  finish_hold
+  figures
+fi
 detach
 check_daemon
 result finished=yes

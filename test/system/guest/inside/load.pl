@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 # A memory load that knows what it should read back.
 #
-#   load.pl random --bytes N --seconds S [--seed K]   fill N bytes, then read and write pages at random for
-#                                                     S seconds, then check every page
-#   load.pl hold   --bytes N [--seed K]               fill N bytes, say so, check every page at SIGUSR1, end
+#   load.pl random --bytes N --seconds S [--seed K] [--while FILE]
+#                                        fill N bytes, then read and write pages at random for S seconds, and on
+#                                        while FILE exists, then check every page
+#   load.pl hold   --bytes N [--seed K]  fill N bytes, say so, check every page at SIGUSR1, end
 #
 # The content of a page is a function of (page, generation): a tag at both ends and between them a window of a
 # random table. A page from elsewhere, an older content of the same page, a mixture of two pages and a page of
@@ -15,8 +16,13 @@ use constant { PAGE => 4096, TAG => 16, WINDOW => 4096 - 32, OFFSETS => 4093, WR
 
 my $mode = shift @ARGV // "";
 my %option = (bytes => 0, seconds => 10, seed => 1);
+my $while_file = "";
 while (@ARGV) {
   my $name = shift @ARGV;
+  if ($name eq "--while") {
+    $while_file = shift @ARGV // "";
+    next;
+  }
   usage("unknown argument $name") unless $name =~ /^--(bytes|seconds|seed)$/;
   my $key = $1;
   my $value = shift @ARGV // "";
@@ -44,7 +50,7 @@ if ($mode eq "hold") {
   select undef, undef, undef, 0.1 until $check;
 } else {
   my $end = time + $option{seconds};
-  while (time < $end) {
+  while (time < $end || ($while_file ne "" && -e $while_file)) {
     for (1 .. 64) {
       my $page = int rand $pages;
       check_page($page);
@@ -95,6 +101,6 @@ sub check_page {
 }
 
 sub usage {
-  print STDERR "load.pl: $_[0]\nusage: load.pl random|hold --bytes N [--seconds S] [--seed K]\n";
+  print STDERR "load.pl: $_[0]\nusage: load.pl random|hold --bytes N [--seconds S] [--seed K] [--while FILE]\n";
   exit 1;
 }

@@ -24,7 +24,8 @@ run_loads() {
   fi
   if [ "$RANDOM_SECONDS" -gt 0 ]; then
     step "random access"
-    perl "$here/load.pl" random --bytes "$LOAD_BYTES" --seconds "$RANDOM_SECONDS" --seed "$SEED" >/run/random.log 2>&1
+    perl "$here/load.pl" random --bytes "$LOAD_BYTES" --seconds "$RANDOM_SECONDS" --seed "$SEED" \
+      --while "$WHILE_FILE" >/run/random.log 2>&1
     check_load random $? /run/random.log
     counts='pages=\([0-9]*\) reads=\([0-9]*\) writes=\([0-9]*\)'
     fields='randomPages=\1 randomReads=\2 randomWrites=\3'

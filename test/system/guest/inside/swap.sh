@@ -28,7 +28,7 @@ warm_up() {
 
 swap_on() {
   mkswap /dev/nbd0 >/dev/null || fail "mkswap"
-  swapon --discard=pages /dev/nbd0 || fail "swapon"
+  swapon ${DISCARD:+--discard=$DISCARD} /dev/nbd0 || fail "swapon"
   result swapTotalKiB="$(mem_kib SwapTotal)"
 }
 
