@@ -1,19 +1,32 @@
 import { missingRequirements } from "../../test/system/guest/requirements.ts";
 import { Scope } from "../../test/system/guest/scope.ts";
 import type { ClusterStatus } from "../../test/system/guest/status.ts";
-import { runWay, SERVERS, type Way } from "../../test/system/guest/ways.ts";
+import { runWay, type Way } from "../../test/system/guest/ways.ts";
 import { closingTable } from "./closing-table.ts";
 import { emptyPicture, frameLines, type Picture, plainLine, rateOf } from "./picture.ts";
 import { Screen } from "./screen.ts";
 
-const WAY: Way = {
+const SERVERS = 5;
+/** The memory server that is killed half-way. */
+const VICTIM = "server-3";
+
+const QUIET: Way = {
   kind: "gateway",
+  servers: SERVERS,
+  redundancy: "parity",
   memoryMiB: 256,
   times: 1.4,
   // stress-ng fills pages with one word, which stay in the client's map: no picture. The random load is what is seen.
   seconds: { stress: 0, random: 25 },
   timeoutMs: 300_000,
 };
+const WAY: Way = process.argv.includes("--no-kill")
+  ? QUIET
+  : {
+      ...QUIET,
+      incidents: [{ what: "kill", node: VICTIM, until: "protected" }],
+      incidentsAfterSeconds: 10,
+    };
 
 /** What the guest's steps mean to somebody who sees them for the first time. */
 const STEPS: Readonly<Record<string, string>> = {
@@ -28,13 +41,15 @@ function drawing(): string {
   const load = Math.round(WAY.memoryMiB * WAY.times);
   return `
   +--------------------------+            +-----------+   pages    +----------+
-  | a Linux guest            |    NBD     |           | ---------> | server-1 |
-  | memory:  ${WAY.memoryMiB} MiB         | ---------> |  gateway  | ---------> | server-2 |
-  | load:    ${load} MiB         |    TCP     | (client)  | ---------> | server-3 |
-  | swap:    /dev/nbd0       |            |           | ---------> | server-4 |
-  +--------------------------+            +-----------+  TCP, key  +----------+
-   a kernel of its own, stock               Node.js, this machine, in a network
-   nbd driver, nothing of ours              namespace that ends with the demo
+  | a Linux guest            |            |           | ---------> | server-1 |
+  | memory:  ${WAY.memoryMiB} MiB         |    NBD     |           | ---------> | server-2 |
+  | load:    ${load} MiB         | ---------> |  gateway  | ---------> | server-3 |
+  | swap:    /dev/nbd0       |    TCP     | (client)  | ---------> | server-4 |
+  +--------------------------+            |           | ---------> | server-5 |
+   a kernel of its own, stock             |           | ---------> | parity-1 |
+   nbd driver, nothing of ours            +-----------+  TCP, key  +----------+
+                                            Node.js, this machine, in a network
+                                            namespace that ends with the demo
 `;
 }
 
@@ -67,7 +82,9 @@ async function show(scope: Scope): Promise<number> {
     picture.seconds = (performance.now() - startMs) / 1000;
     screen.show(frameLines(picture), plainLine(picture));
   };
-  screen.say(`starting ${SERVERS} memory servers and a client, with a cluster key of their own`);
+  screen.say(
+    `starting ${SERVERS} memory servers, a parity server and a client, with a cluster key of their own`,
+  );
   const result = await runWay(scope, WAY, {
     onCluster: () => screen.say("the servers and the client know each other; booting the guest"),
     onStep: (step) => {
@@ -78,6 +95,14 @@ async function show(scope: Scope): Promise<number> {
       rateOf(picture, progress, performance.now());
       redraw();
     },
+    onIncident: ({ node }) => {
+      const used = picture.status?.nodes.find(({ name }) => name === node)?.frames.used ?? 0;
+      picture.killed.set(node, used);
+      screen.say(`kill -9 ${node}, which holds ${used.toLocaleString("en")} pages`);
+      redraw();
+    },
+    onSettled: ({ node, seconds }) =>
+      screen.say(`${seconds.toFixed(1)} s after ${node} was killed, every page is protected again`),
     onStatus: (status: ClusterStatus) => {
       picture.status = status;
       redraw();

@@ -1,7 +1,14 @@
 import type { Progress } from "../../test/system/guest/console.ts";
-import { type ClusterStatus, serversOf } from "../../test/system/guest/status.ts";
+import {
+  type ClusterStatus,
+  type NodeStatus,
+  parityServersOf,
+  serversOf,
+  unprotectedPages,
+} from "../../test/system/guest/status.ts";
 
 const BAR_CELLS = 32;
+const DARK = "killed".padStart(BAR_CELLS / 2 + 3).padEnd(BAR_CELLS);
 
 /** What the moving picture shows. Rates are in pages a second, smoothed over two readings. */
 export interface Picture {
@@ -13,6 +20,8 @@ export interface Picture {
   progressMs: number;
   outPerSecond: number;
   inPerSecond: number;
+  /** Servers that were killed, and the pages that each held. */
+  readonly killed: Map<string, number>;
 }
 
 export function emptyPicture(memoryMiB: number): Picture {
@@ -25,6 +34,7 @@ export function emptyPicture(memoryMiB: number): Picture {
     progressMs: 0,
     outPerSecond: 0,
     inPerSecond: 0,
+    killed: new Map(),
   };
 }
 
@@ -53,24 +63,52 @@ export function frameLines(picture: Picture): string[] {
     `            in  ${rate(picture.inPerSecond)} pages/s  ${count(guest?.pagesIn)} in all`,
     "",
   ];
-  for (const server of picture.status ? serversOf(picture.status) : []) {
-    const { used, limit } = server.frames;
-    lines.push(
-      `  ${server.name.padEnd(9)} [${bar(used, limit)}] ${count(used)} / ${limit.toLocaleString("en")} pages`,
-    );
+  if (picture.status !== undefined) {
+    for (const store of storesOf(picture, picture.status)) lines.push(serverLine(picture, store));
+    lines.push("", protectionLine(picture.status));
   }
   lines.push("");
   return lines;
 }
 
+/** Memory servers, then parity servers; those that were killed are shown for ever, though the cluster forgets them. */
+function storesOf({ killed }: Picture, status: ClusterStatus): NodeStatus[] {
+  const stores = [...serversOf(status), ...parityServersOf(status)];
+  const gone = [...killed.keys()].filter((name) => !stores.some((store) => store.name === name));
+  for (const name of gone) {
+    stores.push({ name, role: "server", state: "down", pid: 0, frames: { used: 0, free: 0, limit: 0 } });
+  }
+  const order = (store: NodeStatus): string => `${store.role === "parity" ? 1 : 0} ${store.name}`;
+  return stores.sort((a, b) => order(a).localeCompare(order(b)));
+}
+
+/** A server that was killed goes dark. */
+function serverLine({ killed }: Picture, { name, frames: { used, limit } }: NodeStatus): string {
+  const went = killed.get(name);
+  if (went !== undefined) return `  ${name.padEnd(9)} [${DARK}] ${count(went)} pages went with it`;
+  return `  ${name.padEnd(9)} [${bar(used, limit)}] ${count(used)} / ${limit.toLocaleString("en")} pages`;
+}
+
+/** What the loss of one more server would take away, and how far the work against that is. */
+function protectionLine(status: ClusterStatus): string {
+  const unprotected = `unprotected ${count(unprotectedPages(status))} pages`;
+  const working = status.clients.find(({ recovery }) => recovery.state !== "idle")?.recovery;
+  if (working === undefined) return `  ${unprotected}`;
+  const { state, done, total } = working;
+  return `  ${unprotected}    ${state} [${bar(done, total)}] ${count(done)} / ${total.toLocaleString("en")}`;
+}
+
 /** The picture as one line, for output that is not a terminal. */
 export function plainLine(picture: Picture): string {
   const guest = picture.progress;
-  const servers = picture.status ? serversOf(picture.status).map((server) => server.frames.used) : [];
+  const servers = (picture.status ? storesOf(picture, picture.status) : [])
+    .filter(({ role }) => role === "server")
+    .map(({ name, frames }) => (picture.killed.has(name) ? "killed" : frames.used));
+  const unprotected = picture.status ? unprotectedPages(picture.status) : 0;
   return (
     `${clock(picture.seconds)} free=${mib(guest?.memFreeKiB).trim()}MiB swap=${mib(guest?.swapUsedKiB).trim()}MiB ` +
     `out=${guest?.pagesOut ?? 0} (${Math.round(picture.outPerSecond)}/s) in=${guest?.pagesIn ?? 0} ` +
-    `(${Math.round(picture.inPerSecond)}/s) held by servers: ${servers.join(" ")}`
+    `(${Math.round(picture.inPerSecond)}/s) held by servers: ${servers.join(" ")} unprotected: ${unprotected}`
   );
 }
 

@@ -13,6 +13,7 @@ const server = (name: string, used: number) => ({
   name,
   role: "server",
   state: "up",
+  pid: 1,
   frames: { used, free: 1000 - used, limit: 1000 },
 });
 
@@ -45,4 +46,21 @@ test("the picture has a line for each memory server, and none for other nodes", 
   expect(lines.map((line) => line.trim().split(" ")[0])).toEqual(["server-1", "server-2"]);
   expect(plainLine(picture)).toContain("free=32MiB swap=100MiB out=7");
   expect(plainLine(picture)).toContain("held by servers: 10 20");
+});
+
+test("a server that was killed goes dark, and what is unprotected shows, with the work on it", () => {
+  const picture = emptyPicture(256);
+  const recovery = { state: "rebuilding", done: 10, total: 20 };
+  const traffic = { pagesOut: 0, pagesIn: 0, messagesSent: 0, messagesAsking: 0, bytesSent: 0 };
+  const pages = { live: 50, unprotected: 30, lost: 0 };
+  picture.status = {
+    nodes: [server("server-1", 10), { ...server("parity-1", 5), role: "parity" }],
+    clients: [{ name: "c", pages, requests: { errors: 0 }, recovery, traffic }],
+  };
+  picture.killed.set("server-1", 10);
+  const lines = frameLines(picture).join("\n");
+  expect(lines).toMatch(/server-1 +\[ +killed +\] +10 pages went with it/);
+  expect(lines).toMatch(/parity-1 +\[#+\.+\]/);
+  expect(lines).toMatch(/unprotected +30 pages +rebuilding \[#{16}\.{16}\] +10 \/ 20/);
+  expect(plainLine(picture)).toContain("held by servers: killed unprotected: 30");
 });
