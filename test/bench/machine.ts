@@ -29,5 +29,6 @@ export async function describeMachine(): Promise<Machine> {
 }
 
 async function versionOf(command: string): Promise<string> {
-  return (await runTool(command, ["--version"])).stdout.split("\n")[0]!.trim();
+  const ended = await runTool(command, ["--version"]).catch(() => undefined);
+  return ended === undefined ? `no ${command}` : ended.stdout.split("\n")[0]!.trim();
 }

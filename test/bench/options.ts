@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { chosen, numberIn, UsageError } from "./arguments.ts";
 import { type TargetName, targetNames } from "./targets.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
@@ -19,9 +20,6 @@ export interface BenchOptions {
   readonly check: boolean;
   readonly outputDirectory: string;
 }
-
-/** The command line was wrong; the message says how. */
-export class UsageError extends Error {}
 
 const MIB = 1024 * 1024;
 
@@ -85,30 +83,4 @@ function parse(argv: readonly string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-}
-
-function numberIn(option: string, text: string, min: number, max: number, isInteger: boolean): number {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= min && value <= max) || (isInteger && !Number.isInteger(value))) {
-    const kind = isInteger ? "a whole number" : "a number";
-    throw new UsageError(`${option} ${text}: ${kind} from ${min} to ${max} is accepted`);
-  }
-  return value;
-}
-
-function chosen<T>(
-  option: string,
-  text: string | undefined,
-  defaults: readonly string[],
-  all: readonly T[],
-  nameOf: (item: T) => string,
-): T[] {
-  const names = text === undefined ? defaults : text.split(",");
-  return names.map((name) => {
-    const item = all.find((candidate) => nameOf(candidate) === name);
-    if (item === undefined) {
-      throw new UsageError(`${option} ${name}: accepted are ${all.map(nameOf).join(", ")}`);
-    }
-    return item;
-  });
 }

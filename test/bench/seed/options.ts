@@ -1,0 +1,57 @@
+import { parseArgs } from "node:util";
+import { chosen, numberIn, UsageError } from "../arguments.ts";
+import { type DeviceName, deviceNames } from "./devices.ts";
+import { type WorkName, workNames } from "./works.ts";
+
+export interface SeedOptions {
+  readonly rounds: number;
+  readonly memoryMiB: number;
+  readonly works: readonly WorkName[];
+  readonly devices: readonly DeviceName[];
+  /** Less work than a measurement needs. */
+  readonly quick: boolean;
+  readonly outputDirectory: string;
+}
+
+export const usage = `npm run bench:seed -- [options]      (as root)
+  --rounds N         rounds over all workloads and devices (default 3)
+  --memory MIB       memory of the guest (default 256)
+  --workloads LIST   by commas: ${workNames.join(", ")} (default all)
+  --devices LIST     by commas: ${deviceNames.join(", ")} (default all)
+  --quick            one round of little work in a guest of 128 MiB: shows that everything runs, measures nothing
+  --output DIR       where seed.md, seed.json and seed.svg go (default bench-results)
+  --help`;
+
+/** Parses the command line. Throws UsageError, with what was given and what is accepted. */
+export function parseOptions(argv: readonly string[]): SeedOptions | "help" {
+  const values = parse(argv);
+  if (values.help) return "help";
+  const quick = values.quick === true;
+  return {
+    rounds: quick ? 1 : numberIn("--rounds", values.rounds, 1, 1000, true),
+    memoryMiB: numberIn("--memory", values.memory ?? (quick ? "128" : "256"), 128, 4096, true),
+    works: chosen("--workloads", values.workloads, workNames, workNames, (name) => name),
+    devices: chosen("--devices", values.devices, deviceNames, deviceNames, (name) => name),
+    quick,
+    outputDirectory: values.output,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        rounds: { type: "string", default: "3" },
+        memory: { type: "string" },
+        workloads: { type: "string" },
+        devices: { type: "string" },
+        quick: { type: "boolean" },
+        output: { type: "string", default: "bench-results" },
+        help: { type: "boolean" },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
