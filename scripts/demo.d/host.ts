@@ -128,7 +128,9 @@ async function main(): Promise<number> {
   if (pid !== undefined) {
     console.log(`> the cluster of an earlier run is still there: process ${pid}, log ${place.log}`);
   } else {
-    console.log(`> starting 4 memory servers, a parity server and a client with a device of ${SIZE}: nswap local`);
+    console.log(
+      `> starting 4 memory servers, a parity server and a client with a device of ${SIZE}: nswap local`,
+    );
     const started = await startCluster(place);
     pid = started.pid;
     console.log(`> ${started.ready}`);
