@@ -51,6 +51,7 @@ export class VerifyingLoad {
   readonly #noise: Buffer;
   readonly #generations: Uint32Array;
   readonly #busy: Uint8Array;
+  readonly #inFlight = new Set<Promise<void>>();
   #workers: Promise<unknown> = Promise.resolve();
   #stopping = false;
   #generation = 0;
@@ -86,6 +87,11 @@ export class VerifyingLoad {
   start(): void {
     this.#stopping = false;
     this.#workers = Promise.all(Array.from({ length: this.#options.depth }, () => this.#work()));
+  }
+
+  /** Waits for the requests that are in flight now, while others go on. */
+  async passed(): Promise<void> {
+    await Promise.all(this.#inFlight);
   }
 
   /** Waits for what is in flight. */
@@ -126,7 +132,10 @@ export class VerifyingLoad {
       const page = this.#prng.below(this.#options.pages - pages + 1);
       if (this.#busy.subarray(page, page + pages).some((each) => each !== 0)) continue;
       this.#busy.fill(1, page, page + pages);
-      await this.#one(page, pages);
+      const request = this.#one(page, pages);
+      this.#inFlight.add(request);
+      await request;
+      this.#inFlight.delete(request);
       this.#busy.fill(0, page, page + pages);
     }
   }
