@@ -53,6 +53,38 @@ export const goals: readonly Goal[] = [
     baseline: "nbdkit-two-hops",
     bound: { atLeast: 1.0 },
   },
+  {
+    title: "parity : no redundancy, 4 KiB random writes, depth 32, throughput",
+    workload: "4k-d32-write",
+    figure: "iops",
+    subject: "nswap-parity",
+    baseline: "nswap",
+    bound: { atLeast: 0.85 },
+  },
+  {
+    title: "parity : no redundancy, 4 KiB random reads, depth 32, throughput",
+    workload: "4k-d32-read",
+    figure: "iops",
+    subject: "nswap-parity",
+    baseline: "nswap",
+    bound: { atLeast: 0.97 },
+  },
+  {
+    title: "parity : no redundancy, bytes sent for a page written",
+    workload: "4k-d32-write",
+    figure: "bytesSentPerPage",
+    subject: "nswap-parity",
+    baseline: "nswap",
+    bound: { atMost: 1.27 },
+  },
+  {
+    title: "parity : mirror, 4 KiB random writes, depth 32, throughput",
+    workload: "4k-d32-write",
+    figure: "iops",
+    subject: "nswap-parity",
+    baseline: "nswap-mirror",
+    bound: { atLeast: 1.4 },
+  },
 ];
 
 /** Ratios of one figure, round by round, and their median. */
@@ -72,10 +104,13 @@ export interface GoalResult extends Ratio {
   readonly isMet: boolean;
 }
 
-/** Each subject against the baseline with the same number of hops. */
+/** Each subject against the baseline with the same number of hops, or with another redundancy. */
 export const pairs: readonly { readonly subject: TargetName; readonly baseline: TargetName }[] = [
   { subject: "front-memory", baseline: "nbdkit-memory" },
   { subject: "nswap", baseline: "nbdkit-two-hops" },
+  { subject: "nswap-mirror", baseline: "nswap" },
+  { subject: "nswap-parity", baseline: "nswap" },
+  { subject: "nswap-parity", baseline: "nswap-mirror" },
 ];
 
 /** Ratio of subject to baseline in each round that has both; undefined when none has. */

@@ -1,7 +1,7 @@
 import { cpuSeconds, machineCpu, residentBytes } from "../support/proc.ts";
 import { type FioFigures, runWorkload } from "./fio.ts";
 import { median } from "./statistics.ts";
-import { type Target, type TargetName, targetNames } from "./targets.ts";
+import { type Sent, type Target, type TargetName, targetNames } from "./targets.ts";
 import type { Workload } from "./workloads.ts";
 
 const PAGE_BYTES = 4096;
@@ -14,6 +14,8 @@ export interface Run extends FioFigures {
   readonly round: number;
   /** User and system time of all processes of the target for a million pages of 4 KiB read or written. */
   readonly cpuSecondsPerMillionPages: number;
+  /** Bytes that the client sent to its servers for each page that these took; 0 for a target that is no cluster. */
+  readonly bytesSentPerPage: number;
   /** Sum over the processes of the target, right after the run. */
   readonly residentBytes: number;
   /** Part of the machine's processor time that neither the target nor fio used. */
@@ -30,6 +32,7 @@ export async function measure(
   seconds: number,
 ): Promise<Run> {
   const processes = target.processes();
+  const sentBefore = await target.sent?.();
   const machineBefore = machineCpu();
   const cpuBefore = totalCpuSeconds(processes);
   const figures = await runWorkload(target.uri, workload, sizeBytes, seconds);
@@ -39,6 +42,7 @@ export async function measure(
   const othersShare =
     (busy - cpuUsed - figures.fioCpuSeconds) / (machine.totalSeconds - machineBefore.totalSeconds);
   const residentByProcess = processes.map(({ title, pid }) => ({ title, bytes: residentBytes(pid) }));
+  const sent = await target.sent?.();
   const gone = residentByProcess.find(({ bytes }) => bytes === 0);
   if (gone !== undefined) throw new Error(`${target.name}: ${gone.title} ended under ${workload.name}`);
   return {
@@ -47,10 +51,15 @@ export async function measure(
     workload: workload.name,
     round,
     cpuSecondsPerMillionPages: (cpuUsed * MILLION) / (figures.bytes / PAGE_BYTES),
+    bytesSentPerPage: sent && sentBefore ? bytesPerPage(sentBefore, sent) : 0,
     residentBytes: residentByProcess.reduce((sum, { bytes }) => sum + bytes, 0),
     othersShare: Math.max(0, othersShare),
     residentByProcess,
   };
+}
+
+function bytesPerPage(before: Sent, after: Sent): number {
+  return after.pages > before.pages ? (after.bytes - before.bytes) / (after.pages - before.pages) : 0;
 }
 
 function totalCpuSeconds(processes: readonly { pid: number }[]): number {
@@ -65,6 +74,7 @@ export const figureNames = [
   "p50Us",
   "p99Us",
   "cpuSecondsPerMillionPages",
+  "bytesSentPerPage",
   "residentBytes",
 ] as const;
 export type FigureName = (typeof figureNames)[number];

@@ -141,7 +141,10 @@ function ratioTable({ ratios, medians }: Report): string[] {
     }),
   );
   if (rows.length === 0) return ["No pair of targets was run."];
-  return table(["workload", "pair", "throughput", "mean", "p50", "p99", "CPU", "resident"], rows);
+  return table(
+    ["workload", "pair", "throughput", "mean", "p50", "p99", "CPU", "bytes sent", "resident"],
+    rows,
+  );
 }
 
 const SHOWN_RATIOS: readonly FigureName[] = [
@@ -150,6 +153,7 @@ const SHOWN_RATIOS: readonly FigureName[] = [
   "p50Us",
   "p99Us",
   "cpuSecondsPerMillionPages",
+  "bytesSentPerPage",
   "residentBytes",
 ];
 
@@ -163,10 +167,11 @@ function medianTable(medians: readonly Medians[]): string[] {
     row.p50Us.toFixed(1),
     row.p99Us.toFixed(1),
     row.cpuSecondsPerMillionPages.toFixed(2),
+    row.bytesSentPerPage > 0 ? row.bytesSentPerPage.toFixed(0) : "-",
     (row.residentBytes / MIB).toFixed(0),
   ]);
   const head = ["workload", "target", "IOPS", "MiB/s", "mean us", "p50 us", "p99 us"];
-  return table([...head, "CPU s / million pages", "resident MiB"], rows);
+  return table([...head, "CPU s / million pages", "bytes sent / page written", "resident MiB"], rows);
 }
 
 function residentTable(runs: readonly Run[]): string[] {

@@ -1,10 +1,18 @@
 import { existsSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
 import { built, LocalCluster } from "../support/local-cluster.ts";
 import type { Scratch } from "../support/scratch.ts";
 
-export const targetNames = ["nbdkit-memory", "nbdkit-two-hops", "front-memory", "nswap"] as const;
+export const targetNames = [
+  "nbdkit-memory",
+  "nbdkit-two-hops",
+  "front-memory",
+  "nswap",
+  "nswap-mirror",
+  "nswap-parity",
+] as const;
 export type TargetName = (typeof targetNames)[number];
 
 /** Title of the process that holds the NBD front of the nswap target. */
@@ -12,6 +20,8 @@ export const clientTitle = "nswap client";
 
 const PAGE_BYTES = 4096;
 const FIGURES_MS_MAX = 20_000;
+/** A node renews what it says of itself once a second. */
+const FIGURES_AGE_MS_MAX = 1_500;
 
 /** What each target is, for the report. */
 export const targetTitles: Record<TargetName, string> = {
@@ -19,7 +29,14 @@ export const targetTitles: Record<TargetName, string> = {
   "nbdkit-two-hops": "nbdkit nbd in front of nbdkit memory over TCP (two hops)",
   "front-memory": "nswap's NBD front with memory behind it (one hop)",
   nswap: "nswap client + 4 memory servers, no redundancy (two hops)",
+  "nswap-mirror": "nswap client + 4 memory servers, each page on two (two hops)",
+  "nswap-parity": "nswap client + 4 memory servers + parity server, groups of 4 (two hops)",
 };
+
+export interface Sent {
+  readonly pages: number;
+  readonly bytes: number;
+}
 
 /** A block device under test: running processes with an NBD front on a Unix socket. */
 export interface Target {
@@ -29,6 +46,8 @@ export interface Target {
   processes(): { readonly title: string; readonly pid: number }[];
   /** Throws when the target keeps what was written by a shortcut, and so would be measured without its work. */
   checkFilled(): Promise<void>;
+  /** Of a cluster: pages that servers have taken from the client so far, and all bytes that it sent to them. */
+  sent?(): Promise<Sent>;
   stop(): Promise<void>;
 }
 
@@ -53,7 +72,7 @@ type Starter = (
   children: Child[],
   socketPath: string,
   sizeBytes: number,
-) => Promise<Pick<Target, "processes"> & Partial<Pick<Target, "checkFilled">>>;
+) => Promise<Pick<Target, "processes"> & Partial<Pick<Target, "checkFilled" | "sent">>>;
 
 const starters: Record<TargetName, Starter> = {
   "nbdkit-memory": async (children, socketPath, sizeBytes) => {
@@ -104,16 +123,34 @@ const starters: Record<TargetName, Starter> = {
     return { processes: () => [{ title: "NBD front", pid: front.pid }] };
   },
 
-  nswap: async (children, socketPath, sizeBytes) => {
-    const cluster = await LocalCluster.start({ sizeBytes, socketPath }, (child) => children.push(child));
+  nswap: clusterStarter("none"),
+  "nswap-mirror": clusterStarter("mirror"),
+  "nswap-parity": clusterStarter("parity"),
+};
+
+function clusterStarter(redundancy: "none" | "mirror" | "parity"): Starter {
+  return async (children, socketPath, sizeBytes) => {
+    const options = { sizeBytes, socketPath, redundancy };
+    const cluster = await LocalCluster.start(options, (child) => children.push(child));
     const { nodes } = await cluster.status();
     const processes = nodes.map(({ role, name, pid }) => ({
       title: role === "client" ? clientTitle : `nswap ${role} ${name}`,
       pid,
     }));
-    return { processes: () => processes, checkFilled: () => checkEveryPageIsHeld(cluster, sizeBytes) };
-  },
-};
+    return {
+      processes: () => processes,
+      checkFilled: () => checkEveryPageIsHeld(cluster, sizeBytes),
+      sent: () => sentBy(cluster),
+    };
+  };
+}
+
+/** What the client has sent, when it has been idle for long enough that the status has it all. */
+async function sentBy(cluster: LocalCluster): Promise<Sent> {
+  await sleep(FIGURES_AGE_MS_MAX);
+  const { pagesOut, bytesSent } = (await cluster.status()).clients[0]!.traffic;
+  return { pages: pagesOut, bytes: bytesSent };
+}
 
 /** Every slot means a page on a memory server: none is same-filled, none is missing. */
 async function checkEveryPageIsHeld(cluster: LocalCluster, sizeBytes: number): Promise<void> {

@@ -17,8 +17,8 @@ export const workloads: readonly Workload[] = [
   { name: "128k-d16", pattern: "randrw", blockBytes: 128 * KIB, depth: 16, isDefault: true },
   { name: "4k-d1-read", pattern: "randread", blockBytes: 4 * KIB, depth: 1, isDefault: false },
   { name: "4k-d1-write", pattern: "randwrite", blockBytes: 4 * KIB, depth: 1, isDefault: false },
-  { name: "4k-d32-read", pattern: "randread", blockBytes: 4 * KIB, depth: 32, isDefault: false },
-  { name: "4k-d32-write", pattern: "randwrite", blockBytes: 4 * KIB, depth: 32, isDefault: false },
+  { name: "4k-d32-read", pattern: "randread", blockBytes: 4 * KIB, depth: 32, isDefault: true },
+  { name: "4k-d32-write", pattern: "randwrite", blockBytes: 4 * KIB, depth: 32, isDefault: true },
   { name: "128k-d16-read", pattern: "randread", blockBytes: 128 * KIB, depth: 16, isDefault: false },
   { name: "128k-d16-write", pattern: "randwrite", blockBytes: 128 * KIB, depth: 16, isDefault: false },
 ];

@@ -16,6 +16,7 @@ export interface NodeStatus {
 export interface ClientStatus {
   readonly slots: { readonly mapped: number; readonly sameFilled: number };
   readonly requests: { readonly errors: number };
+  readonly traffic: { readonly pagesOut: number; readonly bytesSent: number };
 }
 
 export interface ClusterStatus {
@@ -29,6 +30,8 @@ export interface LocalClusterOptions {
   /** NBD over TCP on this port of loopback; only on the socket when left out. */
   readonly port?: number;
   readonly servers?: number;
+  /** Default none; parity comes with a parity server. */
+  readonly redundancy?: "none" | "mirror" | "parity";
 }
 
 /** `nswap local`, running as its users run it: the built program in processes of its own. */
@@ -69,10 +72,21 @@ export class LocalCluster {
 }
 
 function localArguments(options: LocalClusterOptions, servers: number): string[] {
+  const redundancy = options.redundancy ?? "none";
   // Room for every slot twice: pages of slots that are being overwritten are held beside the new ones.
-  const capacityBytes = Math.ceil((2 * options.sizeBytes) / servers / 4096) * 4096;
-  const args = ["local", "--servers", String(servers), "--parity", "0", "--size", String(options.sizeBytes)];
-  args.push("--capacity", String(capacityBytes), "--reserve", "64M", "--redundancy", "none");
+  const slots = (redundancy === "mirror" ? 4 : 2) * options.sizeBytes;
+  const capacityBytes = Math.ceil(slots / servers / 4096) * 4096;
+  const parity = redundancy === "parity" ? "1" : "0";
+  const args = [
+    "local",
+    "--servers",
+    String(servers),
+    "--parity",
+    parity,
+    "--size",
+    String(options.sizeBytes),
+  ];
+  args.push("--capacity", String(capacityBytes), "--reserve", "64M", "--redundancy", redundancy);
   args.push("--socket", options.socketPath, "--control", "127.0.0.1:0", "--log", "json");
   if (options.port !== undefined) args.push("--nbd", `127.0.0.1:${options.port}`);
   return args;
