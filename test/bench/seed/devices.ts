@@ -15,22 +15,22 @@ export type DeviceName = (typeof deviceNames)[number];
 export const deviceTitles: Record<DeviceName, readonly [short: string, long: string]> = {
   hdd: [
     "hard disk (model)",
-    "a hard disk: 4 ms before each read, 2 ms before each write, 160 MB/s, one request at a time. The delay filter " +
+    "4 ms before each read, 2 ms before each write, 160 MB/s, one request at a time. The delay filter " +
       "knows no position: 4 ms lie between the 0 of a request that follows its predecessor and the 6 to 8 of one " +
       "that does not",
   ],
   ssd: [
     "SSD (model)",
-    "a SATA SSD: 1 ms before each read and write, which is the least the filter can do, 16 requests at a time, " +
+    "SATA: 1 ms before each read and write, which is the least the filter can do, 16 requests at a time, " +
       "500 MB/s",
   ],
   "own-disk": [
     "this machine's disk",
-    "this machine's own disk: an image file that nbdkit keeps out of the page cache (cache=none), no delays",
+    "an image file on it that nbdkit keeps out of the page cache (cache=none), no delays",
   ],
-  none: ["nswap none", "nswap, 4 memory servers, no redundancy"],
-  mirror: ["nswap mirror", "nswap, 4 memory servers, each page on two of them"],
-  parity: ["nswap parity", "nswap, 4 memory servers and a parity server, groups of 4"],
+  none: ["nswap none", "4 memory servers, no redundancy"],
+  mirror: ["nswap mirror", "4 memory servers, each page on two of them"],
+  parity: ["nswap parity", "4 memory servers and a parity server, groups of 4"],
 };
 
 /** A swap device that runs, until its scope ends it. */

@@ -100,11 +100,10 @@ function panelParts({ title, bars }: Panel, axis: string, top: number): string[]
 export function ticksUpTo(most: number): number[] {
   if (!(most > 0)) return [0, 1];
   const power = 10 ** Math.floor(Math.log10(most / TICKS_MAX));
-  const step = [1, 2, 5, 10]
-    .map((times) => times * power)
-    .find((width) => Math.ceil(most / width) <= TICKS_MAX)!;
-  // Whole multiples, said without the errors of binary fractions.
-  return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
+  // Binary fractions are a little beside what they stand for: 0.001 / 0.0002 is more than 5.
+  const steps = (width: number): number => Math.ceil(Number((most / width).toPrecision(12)));
+  const step = [1, 2, 5, 10].map((times) => times * power).find((width) => steps(width) <= TICKS_MAX)!;
+  return Array.from({ length: steps(step) + 1 }, (_, i) => Number((i * step).toPrecision(12)));
 }
 
 /** Three digits, as people read them. */

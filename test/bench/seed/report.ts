@@ -7,7 +7,7 @@ import { type DeviceName, deviceNames, deviceTitles } from "./devices.ts";
 import type { SeedRun } from "./measure.ts";
 import type { SeedOptions } from "./options.ts";
 import { type Bar, figure, svgOf } from "./plot.ts";
-import { type WorkName, workNames, workOf, workTitles } from "./works.ts";
+import { timesOf, type WorkName, workNames, workOf, workTitles } from "./works.ts";
 
 const DEPENDABLE_ROUNDS_MIN = 3;
 const MIB = 1024 * 1024;
@@ -75,10 +75,10 @@ function preamble({ startedAt, machine, options, imagesInMemory }: SeedReport): 
     `${startedAt}, ${machine.cpuCount} x ${machine.cpuModel}, ${gib} GiB, Linux ${machine.kernel}, ` +
       `Node ${machine.node}, ${machine.nbdkit}; load average before the start ${machine.loadAtStart.toFixed(2)}.`,
     "",
-    `A guest of ${options.memoryMiB} MiB (User-Mode Linux, one processor) uses 1.4 times its memory and swaps over ` +
-      "the stock nbd driver over TCP; every device is reached the same way, and each work is done in a guest of " +
-      `its own, on a fresh device. Medians of ${options.rounds} round(s), the range in brackets. All shares the ` +
-      "processors of one machine.",
+    `A guest of ${options.memoryMiB} MiB (User-Mode Linux, one processor) uses ${timesOf(options.quick)} times its ` +
+      "memory and swaps over the stock nbd driver over TCP; every device is reached the same way, and each work is " +
+      `done in a guest of its own, on a fresh device. Medians of ${options.rounds} round(s), the range in brackets. ` +
+      "All shares the processors of one machine.",
     "",
     ...deviceNames.map((name) => `- **${deviceTitles[name][0]}**: ${deviceTitles[name][1]}.`),
     "",
@@ -146,7 +146,7 @@ export function toSvg(report: SeedReport): string {
     return bars.length === 0 ? [] : [{ title: workTitles[work][0], bars }];
   });
   return svgOf({
-    title: `Run time of work in 1.4 times the memory (guest of ${options.memoryMiB} MiB)`,
+    title: `Run time of work in ${timesOf(options.quick)} times the memory (guest of ${options.memoryMiB} MiB)`,
     axis: "seconds (less is better)",
     panels,
     note: `Medians of ${options.rounds} round(s); whiskers from the least to the most.`,

@@ -21,9 +21,12 @@ const SORT_TIMES = 2.05;
 /** The same content every time, so that results can be compared. */
 const SEED = 20_030_826;
 
+/** What a work uses, against the guest's memory. */
+export const timesOf = (quick: boolean): number => (quick ? QUICK_TIMES : TIMES);
+
 /** The work for a guest of this memory; `quick` for as little as still swaps. */
 export function workOf(name: WorkName, memoryMiB: number, quick: boolean): Work {
-  const used = Math.floor(memoryMiB * (quick ? QUICK_TIMES : TIMES));
+  const used = Math.floor(memoryMiB * timesOf(quick));
   const mib = name === "sort" ? Math.floor(used / SORT_TIMES) : used;
   return {
     kind: name,
