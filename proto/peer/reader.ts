@@ -196,6 +196,11 @@ export class FrameReader {
     }
   }
 
+  /** Checksum in the `i`-th meta entry of the body. */
+  pageChecksum(i: number): number {
+    return this.body.getUint32(i * META_BYTES + 16, true);
+  }
+
   /** Status in the `i`-th meta entry of the body. */
   pageStatus(i: number): number {
     return this.body.getUint32(i * META_BYTES + 20, true);

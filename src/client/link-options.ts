@@ -14,7 +14,7 @@ export interface LinkPort {
   pageHeld(link: ServerLink, frame: number): void;
   pageRefused(link: ServerLink, frame: number): void;
   /** The page's bytes are in the frame, unverified. */
-  pageArrived(link: ServerLink, frame: number): void;
+  pageArrived(link: ServerLink, frame: number, sentWith: number): void;
   pageMissing(link: ServerLink, frame: number): void;
   /** The server holds this page for us (an entry of LISTING). */
   pageListed(link: ServerLink, pageId: number, slot: number): void;

@@ -466,7 +466,7 @@ export class ServerLink {
     this.#entryFrame = NO_FRAME;
     for (let i = 0; frame !== NO_FRAME; i += 1) {
       const next = this.#frames.next[frame]!;
-      if (reader.pageStatus(i) === PageStatus.OK) this.#port.pageArrived(this, frame);
+      if (reader.pageStatus(i) === PageStatus.OK) this.#port.pageArrived(this, frame, reader.pageChecksum(i));
       else this.#port.pageMissing(this, frame);
       frame = next;
     }

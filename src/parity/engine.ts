@@ -42,6 +42,8 @@ const SPARE_BATCHES_MAX = 512;
 /** Part of the work frames that only urgent batches may take. */
 const URGENT_SHARE = 0.3;
 /** Frames belong to jobs, not to those who wait for pages of an NBD client. */
+/** Bit of `Job.wrongSources` for a source that is not one of the members. */
+const NO_MEMBER = 1 << 30;
 const NOBODY: PageWaiter = { pageDone() {} };
 
 /**
@@ -205,16 +207,20 @@ export class Engine implements PagePort {
     const held = this.#find(job, pageId);
     if (held < 0) return this.#settle(job, ResultStatus.MISSING);
     store.read(held, 1, arena.bytes, this.#scratch);
+    const isRight =
+      store.describe(held, job.batch.client!.index, this.#meta) &&
+      this.#meta.checksum === arena.pageChecksum(this.#scratch, lowWord(pageId), highWord(pageId));
+    if (!isRight) job.wrongSources |= NO_MEMBER;
     arena.xor(frames.address(job.frame), this.#scratch, PAGE_BYTES);
   }
 
   // PagePort: what became of a work frame.
 
-  fetched(frame: number): void {
+  fetched(frame: number, sentWith: number): void {
     const job = this.#jobOf[frame]!;
     if (!job.settled) {
       const { arena, frames } = this.#options;
-      this.#verifySource(job, frame);
+      this.#verifySource(job, frame, sentWith);
       arena.xor(frames.address(job.frame), frames.address(frame), PAGE_BYTES);
     }
     this.#giveBack(frame, job);
@@ -260,15 +266,17 @@ export class Engine implements PagePort {
     if (batch.outstanding === 0 && batch.released) this.#recycle(batch);
   }
 
-  /** The source in a frame is a member whose checksum is known: its bytes must have it. */
-  #verifySource(job: Job, frame: number): void {
+  /** The source in a frame must have the checksum that its server has for it, and as a member the one that is known. */
+  #verifySource(job: Job, frame: number, sentWith: number): void {
     const { frames } = this.#options;
     if (job.batch.kind !== JobKind.COMPOSE && job.batch.kind !== JobKind.SCRUB) return;
     const pageId = frames.pageId[frame]!;
+    const checksum = this.#checksum(frame, pageId);
+    if (checksum !== sentWith) job.wrongSources |= NO_MEMBER;
     for (let i = 0; i < job.memberCount; i += 1) {
       const member = job.members[i]!;
       if (member.pageId !== pageId) continue;
-      if (this.#checksum(frame, pageId) !== member.checksum) job.wrongSources |= 1 << i;
+      if (checksum !== member.checksum) job.wrongSources |= 1 << i;
     }
   }
 

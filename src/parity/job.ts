@@ -40,7 +40,7 @@ export class Job {
   outstanding = 0;
   settled = false;
   status: ResultStatus = ResultStatus.OK;
-  /** A bit for each source whose bytes did not have the checksum they should. */
+  /** A bit for each member whose bytes did not have the checksum they should, and one for all other sources. */
   wrongSources = 0;
 
   constructor(batch: Batch) {

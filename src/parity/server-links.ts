@@ -16,7 +16,7 @@ import { NO_SERVER, type ServerTable } from "./server-table.ts";
 /** Who is told what became of the pages that were asked for or put. */
 export interface PagePort {
   /** The page's bytes are in the frame, unverified. */
-  fetched(frame: number): void;
+  fetched(frame: number, sentWith: number): void;
   /** The server does not hold the page. */
   absent(frame: number): void;
   held(frame: number): void;
@@ -316,9 +316,9 @@ export class ServerLinks implements LinkPort {
     this.#options.pages.refused(frame);
   }
 
-  pageArrived(_link: ServerLink, frame: number): void {
+  pageArrived(_link: ServerLink, frame: number, sentWith: number): void {
     this.#options.counters.pagesFetched += 1;
-    this.#options.pages.fetched(frame);
+    this.#options.pages.fetched(frame, sentWith);
   }
 
   pageMissing(_link: ServerLink, frame: number): void {

@@ -243,6 +243,19 @@ describe("COMPOSE", () => {
     expect(Buffer.compare(client.get([200]).ask().pages.get(0)!, sum)).toBe(0);
   });
 
+  it("makes nothing of a page whose bytes are not what was put, be it dead or an old parity page", () => {
+    const { rig, client } = closedGroup();
+    const server = new TestClient(rig.servers.get(2)!, { epoch: 0 }).enter();
+    server.checksumOf = (id) => rig.checksum(pageOf(id), id);
+    server.put([12], 1).ask();
+    client.checksumOf = (id) => rig.checksum(pageOf(id), id);
+    client.put([101], 1).ask();
+    const members = [rig.memberOf(11, 1), rig.memberOf(13, 3)];
+    const byDeadPage = { group: 200, members, sources: [own(100), at(12, 2)] };
+    const byParity = { group: 201, members: [members[0]!], sources: [own(101)] };
+    expect(client.compose([byDeadPage, byParity]).statuses()).toEqual([WRONG, WRONG]);
+  });
+
   it("sent twice at the same time comes to one group", () => {
     const { rig, client } = closedGroup();
     const second = new ParityClient(rig).introduce();

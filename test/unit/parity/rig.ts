@@ -191,6 +191,7 @@ export class Rig {
   /** Puts pages, made by pageOf of their ids, on a memory server in the name of a client. */
   putPages(server: number, ids: number[], identity = 1): void {
     const client = new TestClient(this.servers.get(server)!, { identity, epoch: 0 }).enter();
+    client.checksumOf = (id) => this.checksum(pageOf(id), id);
     client.put(ids).ask();
     client.connection.disconnected();
   }

@@ -24,6 +24,7 @@ function manyGroups(count: number, options: ConstructorParameters<typeof Rig>[0]
 /** Other bytes in the place of a page, as a memory server with broken memory has them. */
 function spoil(rig: Rig, server: number, pageId: number): void {
   const client = new TestClient(rig.servers.get(server)!, { epoch: 0 }).enter();
+  client.checksumOf = (id) => rig.checksum(pageOf(id), id);
   client.put([pageId], 1).ask();
   client.connection.disconnected();
 }
@@ -90,6 +91,7 @@ it("what is right at the second look is no mismatch", () => {
   rig.held.add(2);
   rig.pump();
   const heal = new TestClient(rig.servers.get(2)!, { epoch: 0 }).enter();
+  heal.checksumOf = (id) => rig.checksum(pageOf(id), id);
   heal.put([12], 0).ask();
   rig.held.clear();
   rig.pump();

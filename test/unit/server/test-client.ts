@@ -204,10 +204,13 @@ export class RequestScript {
     return this;
   }
 
+  /** What pages are said to have; a memory server keeps it and does not look at it. */
+  checksumOf = (id: number, version: number): number => (id + version) >>> 0;
+
   put(ids: number[], version = 0, seq = this.#seq++): this {
     const at = beginPutPage(this.script, ids.length, seq);
     ids.forEach((id, i) => {
-      putMeta(this.script.view, at + i * META_BYTES, id, id + 1_000_000, (id + version) >>> 0, 0);
+      putMeta(this.script.view, at + i * META_BYTES, id, id + 1_000_000, this.checksumOf(id, version), 0);
     });
     for (const id of ids) {
       const to = this.script.reserve(PAGE_BYTES);
