@@ -122,6 +122,12 @@ export class SimClient implements Listener {
     });
   }
 
+  /** True while a frame is in use for the slot. */
+  isBusy(slot: number): boolean {
+    const { frames } = this.core;
+    return frames.waiter.some((waiter, frame) => waiter !== undefined && frames.slot[frame] === slot);
+  }
+
   #pool(count: number, blockBytes: number): ArenaBlockPool {
     const { bytes, view } = this.arena;
     return new ArenaBlockPool({

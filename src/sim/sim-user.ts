@@ -99,12 +99,21 @@ export class SimUser implements NbdPeerPort {
     throw new Violation(this.process.nowMs, `${this.client.host} broke the NBD protocol: ${what}`);
   }
 
-  /** The client has noticed that the connection is over: what it was sent has happened by now, or never will. */
+  /** The client has noticed that the connection is over. */
   #abandoned(farEnd: End): void {
     const peer = this.#leftBehind.get(farEnd);
     this.#leftBehind.delete(farEnd);
     if (peer === undefined) return;
-    for (const { writes } of peer.outstanding.values()) for (const write of writes) this.model.abandon(write);
+    for (const { writes } of peer.outstanding.values()) for (const write of writes) this.#abandonLater(write);
+  }
+
+  /**
+   * The write has happened by now, or never will, unless it waits behind the lock of its slot: a part of the page is
+   * being written, and its server may be away.
+   */
+  #abandonLater(write: SlotWrite): void {
+    if (this.client.isBusy(write.slot)) this.process.after(LOOK_MS, () => this.#abandonLater(write));
+    else this.model.abandon(write);
   }
 
   // Work
