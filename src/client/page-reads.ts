@@ -119,6 +119,8 @@ export class PageReads {
 
   /** Bytes have come for the frame, from its holder or made by others. */
   arrived(frame: number, from: Holder): void {
+    // Those that found no room to be asked for may find it now.
+    if (from.role === "parity") this.lookAgain();
     const { arena, counters } = this.#options;
     const id = this.#frames.pageId[frame]!;
     const sum = arena.pageChecksum(this.#frames.address(frame), lowWord(id), highWord(id));

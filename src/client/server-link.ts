@@ -117,7 +117,7 @@ export class ServerLink {
 
   /** True while there is room for what is long or may wait: pages, and what to drop. */
   get hasRoom(): boolean {
-    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy;
+    return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy && !this.#window.crowded;
   }
 
   /**

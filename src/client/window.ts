@@ -39,6 +39,11 @@ export class Window {
     return this.#outstanding;
   }
 
+  /** True if the oldest unanswered request lies so far back that no more should be asked for until it is answered. */
+  get crowded(): boolean {
+    return (this.#nextSeq - this.#oldestSeq) >>> 0 > (3 * (this.#mask + 1)) / 8;
+  }
+
   /** True if the oldest unanswered request lies further back than a server that answers in order lets it. */
   get outOfOrder(): boolean {
     return (this.#nextSeq - this.#oldestSeq) >>> 0 > (this.#mask + 1) / 2;

@@ -178,7 +178,8 @@ export class LoggedRedundancy implements Redundancy {
       anyDead ||= holder.state === "dead";
     }
     if (isDead && anyDead) return Rescue.NEVER;
-    if (!linked) return Rescue.LATER;
+    // Work in the background may be slow to be answered: readers must not ask for thousands of pages past it.
+    if (!linked || !this.#port.takesPages(server)) return Rescue.LATER;
     this.#scratch.reset(OperationKind.REBUILD);
     this.#plans.describeLost(this.#scratch, member);
     this.#port.recover(server, frame, this.#scratch);

@@ -115,7 +115,7 @@ export const PARITY_PLANTS: Plant[] = [
     around: withSurvivorsLeftAlone,
     options: grouped,
     seeds: 20,
-    finds: /is on a server that is gone|lost with one server/,
+    finds: /on a server that is gone|lost with one server/,
   },
   {
     name: "a leave is applied twice",

@@ -116,4 +116,17 @@ describe("Window", () => {
     expect(window.has(Asked.GET, 0)).toBe(false);
     expect(window.head(0)).toBe(NO_FRAME);
   });
+
+  it("is crowded by one request that is not answered, well before that counts as out of order", () => {
+    const window = new Window(FRAMES);
+    window.enter(Asked.OPERATION, 0, 1, 0);
+    for (let others = 0; !window.crowded; others += 1) {
+      expect(others).toBeLessThan(RING / 2);
+      window.leave(window.enter(Asked.GET, 1, 1, 0));
+    }
+    window.leave(window.enter(Asked.GET, 1, 1, 0));
+    expect(window.outOfOrder).toBe(false);
+    window.leave(0);
+    expect(window.crowded).toBe(false);
+  });
 });
