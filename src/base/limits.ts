@@ -27,6 +27,14 @@ export const limits = {
   clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
   /** Accumulators of parity groups, open or on their way: a page frame each. */
   accumulators: 1024,
+  /** Reads that may be left to a slow server at a time, and made from other pages instead. */
+  hedgesMax: 256,
+  /** How often slow reads are looked for, at most. */
+  hedgeCheckMs: 10,
+  /** A read is slow after so many times what the fastest server takes, within these bounds. */
+  hedgeLatencies: 8,
+  hedgeMsMin: 50,
+  hedgeMsMax: 500,
   /** Operations of parity servers (rebuild, re-protect, reclaim) that a client has under way at a time. */
   operationsMax: 64,
   /** After one that failed, no other is begun for so long. */

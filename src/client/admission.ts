@@ -42,8 +42,8 @@ export class Admission {
   #budgetFrames = 0;
   #answerBytes = 0;
 
-  constructor(frames: { readonly count: number }, answerBytesMax: number, bounds: ClientLimits) {
-    this.#framesMax = frames.count;
+  constructor(framesMax: number, answerBytesMax: number, bounds: ClientLimits) {
+    this.#framesMax = framesMax;
     this.#limits = bounds;
     this.#answerBytesMax = answerBytesMax;
   }

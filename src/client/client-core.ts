@@ -8,6 +8,7 @@ import type { Holder, HolderRole } from "../placement/holder.ts";
 import { IpTable } from "../placement/ip-table.ts";
 import type { PageFigures, Redundancy, RedundancyMode } from "../redundancy/redundancy.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
+import { Barriers } from "./barriers.ts";
 import type { ClientCoreOptions } from "./client-core-options.ts";
 import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
@@ -22,6 +23,7 @@ import { PartialWrites } from "./partial-writes.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { newRedundancy, RedundancyHost } from "./redundancy-host.ts";
 import { ServerLink } from "./server-link.ts";
+import { Starvation } from "./starvation.ts";
 
 /** Pages that go into one PUTPAGE: those of the longest request the kernel usually sends. */
 const PUT_PAGES = 32;
@@ -55,14 +57,16 @@ export class ClientCore implements LinkPort {
     const link = this.#links.of(holder);
     return link?.up === true && link.hasRoom && link.eager(this.#toPlace.length);
   };
+  readonly #barriers = new Barriers();
   #nextPageId = 1;
   #nowMs = 0;
   #leaving = false;
-  #starvedSinceMs: number | undefined;
+  readonly #starvation: Starvation;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
     this.#limits = options.limits ?? clientLimits;
+    this.#starvation = new Starvation(options.port.notice);
     this.#arena = options.arena;
     const mode = options.redundancy ?? "none";
     const { clientFrames, accumulators } = this.#limits;
@@ -70,6 +74,7 @@ export class ClientCore implements LinkPort {
       options.arena,
       options.frames ?? clientFrames,
       mode === "none" ? 0 : accumulators,
+      mode === "none" ? 0 : this.#limits.hedgesMax,
     );
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
@@ -95,6 +100,7 @@ export class ClientCore implements LinkPort {
       links: this.#links,
       redundancy: () => this.#redundancy,
       counters: this.counters,
+      hedgesMax: this.#limits.hedgesMax,
       lose: (slot, why) => this.#lose(slot, why),
       notice: port.notice,
     });
@@ -119,7 +125,6 @@ export class ClientCore implements LinkPort {
     return newRedundancy(host, { mode, slots, groupSize, limits: this.#limits });
   }
 
-  /** How pages are protected. */
   get redundancy(): Redundancy {
     return this.#redundancy;
   }
@@ -238,7 +243,8 @@ export class ClientCore implements LinkPort {
     this.#nowMs = nowMs;
     this.#place();
     this.#redundancy.flush(nowMs);
-    this.#reads.flush();
+    this.#reads.flush(nowMs);
+    this.#barriers.pass();
     this.#links.flush(nowMs);
   }
 
@@ -268,20 +274,11 @@ export class ClientCore implements LinkPort {
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#links.tick(nowMs);
-    this.#sayIfStarved(nowMs);
+    this.#starvation.tick(nowMs, this.#toPlace.length);
     this.#redundancy.tick(nowMs);
     // What waits for others may have become possible without anybody's saying so.
     this.#reads.lookAgain();
     this.flush(nowMs);
-  }
-
-  #sayIfStarved(nowMs: number): void {
-    if (this.#toPlace.length === 0) this.#starvedSinceMs = undefined;
-    else if (this.#starvedSinceMs === undefined) this.#starvedSinceMs = nowMs;
-    else if (nowMs - this.#starvedSinceMs > limits.starvedNoticeMs) {
-      this.#starvedSinceMs = nowMs;
-      this.#options.port.notice(`${this.#toPlace.length} pages wait for a memory server with room`);
-    }
   }
 
   /** True if pages wait for a server to take them. */
@@ -377,7 +374,7 @@ export class ClientCore implements LinkPort {
     this.table.setDead(holder);
     this.#redundancy.holderDead(holder);
     this.#reads.lookAgain();
-    this.#reads.flush();
+    this.#reads.flush(this.#nowMs);
   }
 
   /** True if a link to this server stands. */
@@ -399,6 +396,11 @@ export class ClientCore implements LinkPort {
       (sum, h) => sum + (h.state === "dead" ? h.livePages : 0),
       this.slots.lost,
     );
+  }
+
+  /** Calls `done` when all that was acknowledged is protected; at once where nobody can do that. */
+  whenProtected(done: () => void): void {
+    this.#barriers.wait(this.#redundancy.barrier(), done);
   }
 
   /** Pages on servers: live, dead but still needed by groups, live and one loss from being lost, lost. */

@@ -5,6 +5,7 @@ export interface ClientLimits {
   readonly clientFrames: number;
   readonly clientFramesSoft: number;
   readonly accumulators: number;
+  readonly hedgesMax: number;
   readonly operationsMax: number;
   readonly lostAfterMs: number;
   readonly peerQueueBytesSoft: number;

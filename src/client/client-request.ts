@@ -13,6 +13,8 @@ export class ClientRequest implements PageWaiter {
   nbd: NbdRequest | undefined;
   remaining = 0;
   failed = false;
+  /** FUA: its pages are held, and wait until they are protected too. */
+  protecting = false;
   /** Frames that admission has set aside for it. */
   admittedFrames = 0;
   /** Bytes of answer that admission has set aside for it. */
@@ -37,12 +39,26 @@ export class ClientRequest implements PageWaiter {
     this.nbd = nbd;
     this.remaining = 1;
     this.failed = false;
+    this.protecting = false;
     this.firstFrame = NO_FRAME;
     this.lastFrame = NO_FRAME;
     this.openFrame = NO_FRAME;
     this.payloadPages = 0;
     this.nextSlot = 0;
     this.endSlot = 0;
+  }
+
+  frameReplaced(frame: number, other: number): void {
+    const { requestNext } = this.connection.frames;
+    requestNext[other] = requestNext[frame]!;
+    if (this.lastFrame === frame) this.lastFrame = other;
+    if (this.firstFrame === frame) {
+      this.firstFrame = other;
+      return;
+    }
+    let before = this.firstFrame;
+    while (requestNext[before] !== frame) before = requestNext[before]!;
+    requestNext[before] = other;
   }
 
   pageDone(_frame: number, result: PageResult): void {

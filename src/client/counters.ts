@@ -16,6 +16,8 @@ export class ClientCounters {
   checksumErrors = 0;
   /** Pages that were read from elsewhere than their server. */
   pagesRescued = 0;
+  /** Reads that a slow server was not waited for with. */
+  readsHedged = 0;
   /** Pages found provably lost. */
   pagesLost = 0;
   /** Requests answered with an error. */

@@ -12,6 +12,8 @@ export const NO_FRAME = -1;
  */
 export class FrameTable {
   readonly count: number;
+  /** Those that requests may be admitted with. */
+  readonly admitted: number;
   /** Frames after those: accumulators of parity groups, which admission does not count. */
   readonly accumulators: number;
   /** Slot that the frame's page belongs to. */
@@ -37,8 +39,11 @@ export class FrameTable {
   #freeCount: number;
   readonly #freeAccumulators: number[] = [];
 
-  constructor(arena: Arena, pages: number, accumulators = 0) {
+  /** `pages` that admission counts, and `spare` ones beside them, for reads that go on in another frame. */
+  constructor(arena: Arena, admitted: number, accumulators = 0, spare = 0) {
+    const pages = admitted + spare;
     this.count = pages;
+    this.admitted = admitted;
     this.accumulators = accumulators;
     const count = pages + accumulators;
     this.#base = arena.allocate(count * PAGE_BYTES);

@@ -17,7 +17,7 @@ import { PAGE_BYTES } from "../base/page.ts";
 import type { Admitted } from "./admission.ts";
 import type { ClientCore } from "./client-core.ts";
 import { ClientRequest } from "./client-request.ts";
-import { NO_FRAME } from "./frame-table.ts";
+import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 import type { NbdFront } from "./nbd-front.ts";
 
 /** What a connection needs of the driver of its socket. */
@@ -139,6 +139,10 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.session.close("neither takes its answers nor sends the rest of its request, while others wait");
   }
 
+  get frames(): FrameTable {
+    return this.#core.frames;
+  }
+
   // NbdHandler
 
   request(nbd: NbdRequest): boolean {
@@ -152,10 +156,20 @@ export class NbdConnection implements NbdHandler, Admitted {
         return this.#zero(nbd);
       case NbdCommand.BLOCK_STATUS:
         return this.#answerNow(nbd, limits.nbdPlainAnswerBytesMax);
+      case NbdCommand.FLUSH:
+        return this.#flushDevice(nbd);
       default:
-        // FLUSH covers writes that were answered, and those are held by a server; CACHE has nothing to do.
+        // CACHE has nothing to do.
         return this.#answerNow(nbd, 0);
     }
+  }
+
+  /** FLUSH covers writes that were answered: those are held by a server, and are protected when this is answered. */
+  #flushDevice(nbd: NbdRequest): boolean {
+    const request = this.#admit(nbd, 0, 0);
+    if (request === undefined) return false;
+    this.#core.whenProtected(() => request.settle());
+    return true;
   }
 
   /** Answers at once, if admission agrees: answers that nobody takes use up what others need. */
@@ -349,6 +363,10 @@ export class NbdConnection implements NbdHandler, Admitted {
   /** All pages of the request are done: it is answered, and what it held is free. */
   completed(request: ClientRequest): void {
     const { nbd } = request;
+    if (nbd?.fua === true && !request.failed && !request.protecting) {
+      request.protecting = true;
+      return this.#core.whenProtected(() => this.completed(request));
+    }
     if (nbd !== undefined) this.#guard(() => this.#answer(request, nbd));
     this.#giveFrames(request);
     this.#front.admission.release(this, request.admittedFrames, request.admittedBytes);

@@ -50,7 +50,7 @@ export class NbdFront {
     this.limits = options.limits ?? clientLimits;
     this.zeroBudget = this.limits.zeroSlotsPerTurn;
     this.lookBudget = this.limits.blockStatusSlotsPerTurn;
-    this.admission = new Admission(options.core.frames, options.answerBytesMax, this.limits);
+    this.admission = new Admission(options.core.frames.admitted, options.answerBytesMax, this.limits);
     this.#exports = new NbdExportTable([
       describeExport(options.exportName, options.sizeBytes, this.limits.nbdRequestBytesMax),
     ]);

@@ -8,6 +8,7 @@ import { Place, type SlotMap } from "../slots/slot-map.ts";
 import type { ClientCounters } from "./counters.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import { HedgedReads } from "./hedged-reads.ts";
 import type { LinkSet } from "./link-set.ts";
 import { PageResult } from "./page-waiter.ts";
 import type { PendingWrites } from "./pending-writes.ts";
@@ -26,6 +27,7 @@ export interface PageReadsOptions {
   links: LinkSet;
   redundancy: () => Redundancy;
   counters: ClientCounters;
+  hedgesMax: number;
   /** The slot's page is provably lost. */
   lose: (slot: number, why: string) => void;
   notice: (text: string) => void;
@@ -40,9 +42,11 @@ export class PageReads {
   readonly #frames: FrameTable;
   readonly #slots: SlotMap;
   readonly #waiting: FrameQueue;
+  readonly #hedges: HedgedReads;
   #lookAgain = false;
 
   constructor(options: PageReadsOptions) {
+    this.#hedges = new HedgedReads(options);
     this.#options = options;
     this.#frames = options.frames;
     this.#slots = options.slots;
@@ -105,7 +109,8 @@ export class PageReads {
   }
 
   /** End of a turn. */
-  flush(): void {
+  flush(nowMs: number): void {
+    this.#hedges.check(nowMs);
     if (!this.#lookAgain) return;
     this.#lookAgain = false;
     for (let left = this.#waiting.length; left > 0; left -= 1) this.read(this.#waiting.shift());
@@ -113,12 +118,14 @@ export class PageReads {
 
   /** The link that the read was under way on has ended: it is looked up anew at the end of the turn. */
   postpone(frame: number): void {
+    if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     this.#waiting.push(frame);
     this.#lookAgain = true;
   }
 
   /** Bytes have come for the frame, from its holder or made by others. */
   arrived(frame: number, from: Holder): void {
+    if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     // Those that found no room to be asked for may find it now.
     if (from.role === "parity") this.lookAgain();
     const { arena, counters } = this.#options;
@@ -134,6 +141,7 @@ export class PageReads {
 
   /** Nothing came for the frame: its holder does not have it, or it could not be made. */
   missing(frame: number, from: Holder): void {
+    if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     if (from.role === "parity") {
       // Others were away or changed meanwhile.
       this.#waiting.push(frame);

@@ -13,4 +13,6 @@ export interface PageWaiter {
    * (write: the frame was given back already).
    */
   pageDone(frame: number, result: PageResult): void;
+  /** The read goes on in `other`, which `pageDone` will name. */
+  frameReplaced?(frame: number, other: number): void;
 }

@@ -128,6 +128,11 @@ export class ServerLink {
     return pages >= EAGER_PAGES || this.#window.outstanding === 0;
   }
 
+  /** Shows the frames of reads that were asked for before `ms`. */
+  visitReadsBefore(ms: number, visit: (frame: number) => void): void {
+    this.#window.visitBefore(Asked.GET, ms, this.#frames.next, visit);
+  }
+
   /** True while the server owes an answer. */
   get owed(): boolean {
     return this.#window.outstanding > 0 || this.#pingSentMs !== undefined || this.#listing;
@@ -144,17 +149,9 @@ export class ServerLink {
       return taken;
     } catch (error) {
       if (!(error instanceof PeerError)) throw error;
-      if (this.#closed === undefined && !error.remote) this.#sayLastWord(error);
+      if (this.#closed === undefined && !error.remote) putLastWord(this.out, error);
       this.#closed ??= error;
       return end - start;
-    }
-  }
-
-  #sayLastWord(error: PeerError): void {
-    try {
-      putError(this.out, error.wireCode, error.message);
-    } catch (noRoom) {
-      if (!(noRoom instanceof NswapError)) throw noRoom;
     }
   }
 
@@ -328,36 +325,34 @@ export class ServerLink {
 
   header(reader: FrameReader): boolean {
     if (!this.#handshake.complete) this.#handshake.expect(reader);
-    else this.#expectAnswer(reader);
+    else if (!this.#isExpected(reader)) {
+      const what = `${reader.typeName} (sequence ${reader.seq})`;
+      throw new PeerError(WireError.PROTOCOL, `${what} answers nothing we asked`);
+    }
     return true;
   }
 
-  #expectAnswer(reader: FrameReader): void {
+  #isExpected(reader: FrameReader): boolean {
     switch (reader.type) {
       case FrameType.ACK:
       case FrameType.ERROR:
-        return;
+        return true;
       case FrameType.PAGES:
-        if (this.#window.has(Asked.GET, reader.seq) && this.#window.count(reader.seq) === reader.count) {
-          this.#entryFrame = this.#window.head(reader.seq);
-          this.#entryIndex = 0;
-          return;
-        }
-        break;
+        return this.#pagesExpected(reader);
       case FrameType.LISTING:
-        if (this.#listing) return;
-        break;
+        return this.#listing;
       case FrameType.RESULT:
-        if (this.#parity !== undefined) return;
-        break;
-      case FrameType.PONG:
-        if (this.#pingSentMs !== undefined) return;
-        break;
+        return this.#parity !== undefined;
+      default:
+        return reader.type === FrameType.PONG && this.#pingSentMs !== undefined;
     }
-    throw new PeerError(
-      WireError.PROTOCOL,
-      `${reader.typeName} (sequence ${reader.seq}) answers nothing we asked`,
-    );
+  }
+
+  #pagesExpected({ seq, count }: FrameReader): boolean {
+    if (!this.#window.has(Asked.GET, seq) || this.#window.count(seq) !== count) return false;
+    this.#entryFrame = this.#window.head(seq);
+    this.#entryIndex = 0;
+    return true;
   }
 
   body(reader: FrameReader): void {
@@ -496,5 +491,14 @@ export class ServerLink {
     }
     if (reader.aux === LIST_END) this.#listing = false;
     else this.#listFrom = reader.aux;
+  }
+}
+
+/** ERROR, if there is room for it. */
+function putLastWord(out: OutQueue, error: PeerError): void {
+  try {
+    putError(out, error.wireCode, error.message);
+  } catch (noRoom) {
+    if (!(noRoom instanceof NswapError)) throw noRoom;
   }
 }

@@ -97,6 +97,18 @@ export class Window {
     }
   }
 
+  /** Shows the frames of requests of this kind that were sent before `ms` and are not answered; `next` links them. */
+  visitBefore(kind: number, ms: number, next: Int32Array, visit: (frame: number) => void): void {
+    if (this.#outstanding === 0) return;
+    for (let seq = this.#oldestSeq; seq !== this.#nextSeq; seq = (seq + 1) >>> 0) {
+      const at = seq & this.#mask;
+      if (this.#kind[at] === Asked.NOTHING) continue;
+      if (this.#sentAtMs[at]! >= ms) return;
+      if (this.#kind[at] !== kind) continue;
+      for (let frame = this.#head[at]!; frame !== NO_FRAME; frame = next[frame]!) visit(frame);
+    }
+  }
+
   /** Takes out the oldest outstanding request: `visit` gets its kind and its first frame. False if there is none. */
   takeOldest(visit: (kind: number, head: number) => void): boolean {
     if (this.#outstanding === 0) return false;

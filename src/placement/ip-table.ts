@@ -29,6 +29,11 @@ export class IpTable {
     return this.#rows.filter((row) => row !== undefined);
   }
 
+  /** The memory servers that are up. */
+  get servers(): readonly Holder[] {
+    return this.#up;
+  }
+
   /** Memory servers that are up. */
   get upCount(): number {
     return this.#up.length;

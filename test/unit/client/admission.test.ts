@@ -48,7 +48,7 @@ class Asker implements Admitted {
 }
 
 function setup(count: number): { admission: Admission; askers: Asker[] } {
-  const admission = new Admission({ count: FRAMES }, ANSWER_BYTES, clientLimits);
+  const admission = new Admission(FRAMES, ANSWER_BYTES, clientLimits);
   return { admission, askers: Array.from({ length: count }, () => new Asker(admission)) };
 }
 

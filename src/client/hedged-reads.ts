@@ -1,0 +1,87 @@
+import { limits } from "../base/limits.ts";
+import type { Holder } from "../placement/holder.ts";
+import type { IpTable } from "../placement/ip-table.ts";
+import { type Redundancy, Rescue } from "../redundancy/redundancy.ts";
+import { Place, type SlotMap } from "../slots/slot-map.ts";
+import type { ClientCounters } from "./counters.ts";
+import type { FrameTable } from "./frame-table.ts";
+import type { LinkSet } from "./link-set.ts";
+import type { PageWaiter } from "./page-waiter.ts";
+
+export interface HedgedReadsOptions {
+  frames: FrameTable;
+  slots: SlotMap;
+  table: IpTable;
+  links: LinkSet;
+  redundancy: () => Redundancy;
+  counters: ClientCounters;
+  /** Reads that may be left to a slow server at a time: a frame each. */
+  hedgesMax: number;
+}
+
+/**
+ * Reads that a server has been slow to answer are made from the rest of the page's group instead. The frame that the
+ * slow server may still write to is left to it until it has answered, or its link ends; the read goes on in another.
+ */
+export class HedgedReads {
+  readonly #options: HedgedReadsOptions;
+  #left = 0;
+  #checkedMs = 0;
+  #slow: Holder | undefined;
+  /** Owns the frames that reads have left. */
+  readonly #nobody: PageWaiter = {
+    pageDone: (frame) => {
+      this.#left -= 1;
+      this.#options.frames.give(frame);
+    },
+  };
+  readonly #hedge = (frame: number): void => this.#reroute(frame);
+
+  constructor(options: HedgedReadsOptions) {
+    this.#options = options;
+  }
+
+  /** True if no read waits in the frame any more. */
+  isLeft(frame: number): boolean {
+    return this.#options.frames.waiter[frame] === this.#nobody;
+  }
+
+  /** Looks for reads that wait for too long; often called, seldom at work. */
+  check(nowMs: number): void {
+    const { redundancy, table, links } = this.#options;
+    if (redundancy().mode === "none" || nowMs - this.#checkedMs < limits.hedgeCheckMs) return;
+    this.#checkedMs = nowMs;
+    const beforeMs = nowMs - this.#patienceMs();
+    for (const holder of table.servers) {
+      this.#slow = holder;
+      links.of(holder)?.visitReadsBefore(beforeMs, this.#hedge);
+    }
+  }
+
+  /** Longer than servers take that are not slow. */
+  #patienceMs(): number {
+    let fastest = Number.POSITIVE_INFINITY;
+    for (const holder of this.#options.table.servers) fastest = Math.min(fastest, holder.latencyMs);
+    return Math.min(limits.hedgeMsMax, Math.max(limits.hedgeMsMin, limits.hedgeLatencies * fastest));
+  }
+
+  #reroute(frame: number): void {
+    const { frames, slots, redundancy, counters, hedgesMax } = this.#options;
+    const slot = frames.slot[frame]!;
+    if (frame >= frames.count || this.isLeft(frame) || this.#left >= hedgesMax || frames.free === 0) return;
+    const isCurrent = slots.place(slot) >= Place.FIRST_HOLDER && slots.pageId(slot) === frames.pageId[frame];
+    if (!isCurrent) return;
+    const waiter = frames.waiter[frame]!;
+    const other = frames.take(slot, waiter);
+    frames.pageId[other] = frames.pageId[frame]!;
+    frames.checksum[other] = frames.checksum[frame]!;
+    if (redundancy().rescue(slot, other, this.#slow!) !== Rescue.UNDER_WAY) {
+      frames.give(other);
+      return;
+    }
+    waiter.frameReplaced?.(frame, other);
+    frames.waiter[frame] = this.#nobody;
+    this.#left += 1;
+    counters.readsHedged += 1;
+  }
+}
