@@ -472,12 +472,8 @@ export class ServerLink {
     for (let i = 0; i < reader.count; i += 1) {
       getResult(reader.body, CAPACITY_BYTES + i * RESULT_ENTRY_BYTES, this.#result);
       const { seq, index, status, checksum } = this.#result;
-      if (index !== 0 || !this.#window.has(Asked.OPERATION, seq)) {
-        throw new PeerError(
-          WireError.PROTOCOL,
-          `RESULT: sequence ${seq}, entry ${index} answers nothing we asked`,
-        );
-      }
+      if (index !== 0 || !this.#window.has(Asked.OPERATION, seq))
+        throw new PeerError(WireError.PROTOCOL, `RESULT: sequence ${seq}, entry ${index} answers nothing`);
       const operation = this.#window.head(seq);
       this.#window.leave(seq);
       this.#port.operationDone?.(operation, status, checksum);

@@ -210,7 +210,7 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   flush(nowMs: number): void {
-    this.#log.flush();
+    this.#log.flush(nowMs);
     this.#reprotection.work(nowMs);
   }
 

@@ -5,6 +5,9 @@ import type { RedundancyPort } from "./redundancy.ts";
 /** Positions of groups that are open, or were opened after the oldest that is. */
 const RING = 4096;
 
+/** Writes wait for parity servers no longer than so. */
+const PARITY_PATIENCE_MS = 100;
+
 export interface ParityLogOptions {
   groups: GroupTable;
   port: RedundancyPort;
@@ -43,9 +46,15 @@ export class ParityLog {
   readonly #closingIn = new Map<number, number>();
   readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #closingGroup = NONE;
+  #nowMs = 0;
+  /** When parity was acknowledged last. */
+  #heldMs = 0;
   readonly #takesCopy = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#closingGroup, holder.index) && this.#port.takesPages(holder);
-  readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
+  /** One that does not answer does not get all accumulators while there are others. */
+  readonly #takesParity = (holder: Holder): boolean =>
+    this.#port.takesPages(holder) &&
+    (this.#port.table.parityUpCount === 1 || holder.unackedPages * 4 < this.#port.accumulators);
 
   constructor(options: ParityLogOptions) {
     this.#options = options;
@@ -56,12 +65,14 @@ export class ParityLog {
   }
 
   /**
-   * True while accumulators are left for what is on its way. Where nobody takes parity they do not count: pages that
-   * find none stay unprotected for now. Those that are taken are kept, since they may be all that is left of a page.
+   * True while accumulators are left for what is on its way. Where nobody takes parity, or takes it in time, they do
+   * not count: pages that find none stay unprotected for now. Those that are taken are kept, since they may be all
+   * that is left of a page.
    */
   get hasRoom(): boolean {
     const { accumulators, accumulatorsLeft } = this.#port;
-    return accumulatorsLeft * 4 > accumulators || this.#nobodyToSendTo;
+    if (accumulatorsLeft * 4 > accumulators) return true;
+    return this.#nobodyToSendTo || this.#nowMs - this.#heldMs > PARITY_PATIENCE_MS;
   }
 
   get #nobodyToSendTo(): boolean {
@@ -181,7 +192,8 @@ export class ParityLog {
   }
 
   /** Sends the parity pages of closed groups. */
-  flush(): void {
+  flush(nowMs: number): void {
+    this.#nowMs = nowMs;
     const queue = this.#toSend;
     while (this.#sendFrom < queue.length) {
       const group = queue[this.#sendFrom]!;
@@ -228,6 +240,7 @@ export class ParityLog {
 
   /** The group's parity page is held by the holder that it was sent to. */
   held(accumulator: number): void {
+    this.#heldMs = this.#nowMs;
     const group = this.#groupOf[accumulator]!;
     this.#unsettle(group);
     this.#release(group);

@@ -129,6 +129,6 @@ export const PARITY_PLANTS: Plant[] = [
     hooks: { client: acceptStaleResult },
     options: grouped,
     seeds: 20,
-    finds: /misses its|is not the XOR of its pages|does not hold|EIO, although/,
+    finds: /misses its|is not the XOR of its pages|does not hold|EIO, although|unprotected/,
   },
 ];
