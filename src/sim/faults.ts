@@ -19,6 +19,9 @@ export interface Victims {
   replace(node: SimNode): void;
 }
 
+/** A death waits so long for a parity server to be in the middle of something. */
+const WORK_MS = 400;
+
 /** Breaks things until the time of healing; what is broken is whole again by then. */
 export class Faults {
   readonly #queue: EventQueue;
@@ -138,7 +141,24 @@ export class Faults {
   }
 
   #kill(node: SimNode, way: "crash" | "lose power" | "shut down", backAtMs: number): void {
-    if (!this.#victims.mayKill()) return;
+    if (this.#options.redundancy !== "parity" || this.#prng.chance(0.4))
+      return this.#killNow(node, way, backAtMs);
+    this.#atWork(Math.min(this.#queue.nowMs + WORK_MS, backAtMs), () => {
+      const victim = this.#pick(this.#victims.nodes());
+      if (victim !== undefined) this.#killNow(victim, way, Math.max(backAtMs, this.#queue.nowMs));
+    });
+  }
+
+  /** Runs `run` within the few milliseconds that a parity server takes to make one page of others, or at `untilMs`. */
+  #atWork(untilMs: number, run: () => void): void {
+    const busy = this.#victims.nodes().some(({ core }) => (core.snapshot().jobs?.running ?? 0) > 0);
+    if (busy) this.#queue.after(this.#prng.below(40) / 10, run);
+    else if (this.#queue.nowMs >= untilMs) run();
+    else this.#queue.after(0.3, () => this.#atWork(untilMs, run));
+  }
+
+  #killNow(node: SimNode, way: "crash" | "lose power" | "shut down", backAtMs: number): void {
+    if (this.#queue.nowMs >= this.#options.chaosMs || !this.#victims.mayKill()) return;
     const nodes = [node];
     if (this.#options.losses === "two") {
       const second = this.#pick(this.#victims.nodes().filter((each) => each !== node));

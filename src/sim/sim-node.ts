@@ -4,7 +4,8 @@ import type { End } from "./wire.ts";
 
 /** What a server holds, as checkers see it. */
 export interface PageHolder {
-  snapshot(): { frames: Capacity };
+  /** `jobs`: what a parity server makes of pages now. */
+  snapshot(): { frames: Capacity; jobs?: { running: number; waiting: number } };
   visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void;
   frameOf(identity: string, pageId: number): number;
   readFrame(frame: number, into: Uint8Array, at: number): void;

@@ -24,6 +24,8 @@ export interface SimOptions {
   /** Share of what small groups of all slots would need that the parity servers together have frames for. */
   parityShare: number;
   parityWorkFrames: number;
+  /** Groups that a parity server's scrub looks at in one tick. */
+  scrubPerTick: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -135,6 +137,7 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
     parityServers: redundancy === "parity" ? between(prng, 1, 2) : 0,
     parityShare: oneOf(prng, [0.3, 1, 1, 3]),
     parityWorkFrames: oneOf(prng, [160, 200, 400]),
+    scrubPerTick: oneOf(prng, [0, 0, 1]),
     accumulators: oneOf(prng, [4, 12, 40]),
     operationsMax: oneOf(prng, [1, 4, 64]),
     lostAfterMs: oneOf(prng, [100, 1_000, 5_000]),
@@ -186,7 +189,14 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
     ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0 },
-    ...{ parityShare: 0, parityWorkFrames: 0, accumulators: 0, operationsMax: 1, lostAfterMs: 1_000 },
+    ...{
+      parityShare: 0,
+      parityWorkFrames: 0,
+      scrubPerTick: 0,
+      accumulators: 0,
+      operationsMax: 1,
+      lostAfterMs: 1_000,
+    },
   };
   const blocksMore = prng.below(16);
   const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };

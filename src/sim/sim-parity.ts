@@ -20,6 +20,7 @@ export interface SimParityOptions extends SimServerOptions {
   nodes: SimNodes;
   /** Pages on their way between servers. */
   workFrames: number;
+  scrubPerTick: number;
   linkBlocks: number;
   linkBlockBytes: number;
 }
@@ -64,6 +65,7 @@ export class SimParity implements SimNode {
       listScanFramesMax: options.listScanFrames,
       arena,
       workFrames: options.workFrames,
+      scrubPerTick: options.scrubPerTick,
       port: {
         wanted: (client, server) => this.links.wanted(client, server),
         linkClosed: (link) => this.links.linkClosed(link),

@@ -142,6 +142,7 @@ export class Simulation implements Victims {
     const parity = new SimParity({
       ...this.#serverOptions(address, capacityFrames),
       ...{ network: this.#network, nodes: this.#nodes, workFrames: options.parityWorkFrames },
+      scrubPerTick: options.scrubPerTick,
       ...{ linkBlocks: options.peerBlocks, linkBlockBytes: BLOCK_BYTES },
     });
     this.#nodes.add(parity);
