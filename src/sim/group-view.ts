@@ -1,3 +1,4 @@
+import type { Holder } from "../placement/holder.ts";
 import { GroupState } from "../redundancy/group-table.ts";
 import type { SimClient } from "./sim-client.ts";
 
@@ -21,6 +22,8 @@ export interface GroupView {
   readonly state: "open" | "closing" | "protected" | "unprotected";
   /** Identity of the server that has its parity page, if one has. */
   readonly holder: string | undefined;
+  /** Identity of the server that its parity page was sent to; its acknowledgement may be on its way. */
+  readonly sentTo: string | undefined;
   readonly members: readonly MemberView[];
 }
 
@@ -49,8 +52,11 @@ export function visitGroups({ core }: SimClient, visit: (group: GroupView) => vo
         live: groups.alive[m] === 1,
       });
     }
-    const holder = state === "protected" ? table.at(groups.parityHolder[group]!).identity : undefined;
-    visit({ id: groups.parityId[group]!, state, holder, members });
+    // The row of one that is known to be gone may be free.
+    const server: Holder | undefined = table.at(groups.parityHolder[group]!);
+    const holder = state === "protected" ? server?.identity : undefined;
+    const sentTo = state === "closing" ? server?.identity : undefined;
+    visit({ id: groups.parityId[group]!, state, holder, sentTo, members });
   }
 }
 

@@ -100,11 +100,21 @@ export class Losses {
   #missingParts(client: SimClient, group: GroupView, except: number | undefined): number {
     const has = (holder: string | undefined, pageId: number): boolean =>
       this.#nodes.holds(holder, client.identity, pageId);
-    let missing = isAccumulated(group) || has(group.holder, group.id) ? 0 : 1;
+    let missing = this.#hasXor(client, group) ? 0 : 1;
     for (const { pageId, holder } of group.members) {
       if (pageId !== except && !has(holder, pageId)) missing += 1;
     }
     return missing;
+  }
+
+  /**
+   * The XOR of the group's pages is at a living server, or with the client. It gives its own away when it hears that a
+   * server has it: one that died with that on its way does not count.
+   */
+  #hasXor(client: SimClient, group: GroupView): boolean {
+    if (!isAccumulated(group)) return this.#nodes.holds(group.holder, client.identity, group.id);
+    if (group.sentTo === undefined || this.#nodes.lives(group.sentTo)) return true;
+    return this.#nodes.pageOf(group.sentTo, client.identity, group.id) === undefined;
   }
 
   /** Slots whose page is on a dead server. */
