@@ -107,7 +107,7 @@ export const PARITY_PLANTS: Plant[] = [
     hooks: { client: skipOneXor },
     options: grouped,
     seeds: 100,
-    finds: /is not the XOR of its pages|EIO, although|wrong bytes/,
+    finds: /is not the XOR of its pages|EIO, although|unanswered/,
   },
   {
     name: "only lost pages are protected anew, not what survives of their groups",
