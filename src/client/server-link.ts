@@ -109,13 +109,12 @@ export class ServerLink {
     return this.#closed === undefined && this.#handshake.complete;
   }
 
-  /** Who has welcomed us, once somebody has. */
   get peer(): { identity: string; name: string } | undefined {
     const hello = this.#handshake.complete ? this.#handshake.peer : undefined;
     return hello === undefined ? undefined : { identity: toHex(hello.identity), name: hello.name };
   }
 
-  /** True while there is room for what is long or may wait: pages, and what to drop. */
+  /** True while there is room for what is long or may wait. */
   get hasRoom(): boolean {
     return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy && !this.#window.crowded;
   }
@@ -128,12 +127,14 @@ export class ServerLink {
     return pages >= EAGER_PAGES || this.#window.outstanding === 0;
   }
 
-  /** Shows the frames of reads that were asked for before `ms`. */
+  /** Shows the frames of reads that were asked for before `ms`, and of those that wait behind such a request. */
   visitReadsBefore(ms: number, visit: (frame: number) => void): void {
-    this.#window.visitBefore(Asked.GET, ms, this.#frames.next, visit);
+    const { next } = this.#frames;
+    if ((this.#window.oldestSentAtMs ?? ms) >= ms) return;
+    this.#window.visitBefore(Asked.GET, ms, next, visit);
+    for (let frame = this.#gets.head; frame !== NO_FRAME; frame = next[frame]!) visit(frame);
   }
 
-  /** True while the server owes an answer. */
   get owed(): boolean {
     return this.#window.outstanding > 0 || this.#pingSentMs !== undefined || this.#listing;
   }
@@ -155,7 +156,6 @@ export class ServerLink {
     }
   }
 
-  /** Ends the link from our side. */
   close(error: Error): void {
     this.#closed ??= error;
   }

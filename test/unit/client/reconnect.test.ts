@@ -88,3 +88,22 @@ describe("after a lost connection", () => {
     expect(read.value).toBe(42);
   });
 });
+
+it("reads that are held back behind one that a stopped server does not answer are seen to be slow with it", () => {
+  const client = new ClientRig();
+  const server = new Connection(client, new ServerRig(1));
+  server.settle();
+  client.write(5, 42);
+  client.write(6, 43);
+  client.core.flush(0);
+  server.settle();
+  client.read(5);
+  client.core.flush(0);
+  client.read(6);
+  client.core.flush(1);
+  const slow: number[] = [];
+  server.link.visitReadsBefore(0, (frame) => slow.push(client.core.frames.slot[frame]!));
+  expect(slow).toEqual([]);
+  server.link.visitReadsBefore(100, (frame) => slow.push(client.core.frames.slot[frame]!));
+  expect(slow).toEqual([5, 6]);
+});

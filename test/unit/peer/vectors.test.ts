@@ -55,11 +55,14 @@ describe.each(frameVectors)("$name", ({ bytes: pieces, frame, receivedOnly }) =>
     check(recorder, readPieces(bytes, [], recorder));
   });
 
-  it.skipIf(receivedOnly)("is written", () => {
-    const sink = newSink();
-    writeFrame(sink, frame);
-    expect(takeAll(sink).equals(bytes)).toBe(true);
-  });
+  // What no writer of ours makes has nothing to be compared with.
+  if (!receivedOnly) {
+    it("is written", () => {
+      const sink = newSink();
+      writeFrame(sink, frame);
+      expect(takeAll(sink).equals(bytes)).toBe(true);
+    });
+  }
 
   it("is read the same in two pieces, cut anywhere", () => {
     for (const cut of splitPoints(bytes.length)) {
