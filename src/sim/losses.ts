@@ -1,13 +1,28 @@
 import { PAGE_BYTES } from "../base/page.ts";
+import { GroupState, NONE } from "../redundancy/group-table.ts";
 import { Place } from "../slots/slot-map.ts";
 import { type GroupView, isAccumulated, unprotectedPages, visitGroups } from "./group-view.ts";
 import type { SimClient } from "./sim-client.ts";
-import type { SimNode } from "./sim-node.ts";
+import type { PageHolder, SimNode } from "./sim-node.ts";
 import type { SimNodes } from "./sim-nodes.ts";
 import type { SimOptions } from "./sim-options.ts";
 import type { SimUser } from "./sim-user.ts";
 import type { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
+
+/** A page that a server held when it died, and that its client has not yet heard of. */
+interface LatePage {
+  readonly user: SimUser;
+  readonly pageId: number;
+  readonly slot: number;
+  readonly page: Uint8Array;
+  readonly sinceMs: number;
+}
+
+/** No acknowledgement comes later than so long after its sender died. */
+const LATE_MS = 60_000;
+/** Most come at once. */
+const SOON_MS = 500;
 
 /**
  * Which pages may be lost, by looking at what servers really hold: when servers die, a page that was on one of them
@@ -21,7 +36,10 @@ export class Losses {
   readonly #trace: Trace;
   /** Pages that may be lost already, by client. */
   readonly #lost = new Map<SimClient, Set<number>>();
+  #late: LatePage[] = [];
   #clear = true;
+  /** The last death was of one server, when all was protected. */
+  #strict = true;
 
   constructor(options: SimOptions, nodes: SimNodes, users: readonly SimUser[], trace: Trace) {
     this.#options = options;
@@ -55,13 +73,60 @@ export class Losses {
     return whole && this.#deadSlots(client).every((slot) => lost.has(client.core.slots.pageId(slot)));
   }
 
+  /** True while acknowledgements of the dead are likely to come. */
+  awaitsLate(nowMs: number): boolean {
+    return this.#late.some(({ sinceMs }) => nowMs - sinceMs < SOON_MS);
+  }
+
+  /**
+   * Acknowledgements that the dead sent come in: such a page may be lost if it found no group. If it has one, the
+   * client has its XOR.
+   */
+  lookForLate(nowMs: number): void {
+    this.#late = this.#late.filter(({ user, pageId, slot, page, sinceMs }) => {
+      if (nowMs - sinceMs > LATE_MS) return false;
+      const { slots, redundancy } = user.client.core;
+      if (slots.place(slot) < Place.FIRST_HOLDER || slots.pageId(slot) !== pageId) return true;
+      const groups = redundancy.groups!;
+      if (groups.state[groups.groupOf(groups.liveOf(slot))] !== GroupState.BARE) return false;
+      this.#trace.event(`${user.client.host}: page ${pageId} of slot ${slot} was held by the dead only`);
+      this.#lostOf(user.client).add(pageId);
+      user.model.lose(slot, page);
+      return false;
+    });
+  }
+
+  #expectLate(user: SimUser, nodes: readonly SimNode[], sinceMs: number): void {
+    const { slots, redundancy } = user.client.core;
+    for (const { role, core } of nodes) {
+      if (role === "parity") continue;
+      core.visitPages((identity, pageId, slot, frame) => {
+        if (identity !== user.client.identity || slot >= slots.slots) return;
+        if (redundancy.groups!.find(slot, pageId) !== NONE) return;
+        this.#late.push({ user, pageId, slot, page: pageIn(core, frame), sinceMs });
+      });
+    }
+  }
+
+  /**
+   * Until a client hears of it, it may merge groups that lost a page each, which then have lost two. (One server that
+   * dies alone takes one page of a merged group, too.)
+   */
+  lookForMerged(nowMs: number): void {
+    if (this.#clear || this.#strict) return;
+    for (const user of this.#users) this.#loseUncovered(user, false, nowMs);
+  }
+
   /** Servers have just died at the same time (they are buried). */
   died(nodes: readonly SimNode[], nowMs: number): void {
-    const strict = this.#options.redundancy !== "none" && nodes.length === 1 && this.look();
+    this.#strict = this.#options.redundancy !== "none" && nodes.length === 1 && this.look();
     this.#clear = false;
     for (const user of this.#users) {
       if (this.#options.redundancy === "none") loseAll(user, nodes);
-      else this.#loseUncovered(user, strict, nowMs);
+      else {
+        this.#loseUncovered(user, this.#strict, nowMs);
+        this.#expectLate(user, nodes, nowMs);
+      }
     }
   }
 
@@ -139,14 +204,18 @@ export class Losses {
   }
 }
 
+function pageIn(core: PageHolder, frame: number): Uint8Array {
+  const copy = new Uint8Array(PAGE_BYTES);
+  core.readFrame(frame, copy, 0);
+  return copy;
+}
+
 /** Without redundancy all that a server held may be lost. */
 function loseAll({ client, model }: SimUser, nodes: readonly SimNode[]): void {
   for (const { core } of nodes) {
     core.visitPages((identity, _pageId, slot, frame) => {
       if (identity !== client.identity) return;
-      const copy = new Uint8Array(PAGE_BYTES);
-      core.readFrame(frame, copy, 0);
-      model.lose(slot, copy);
+      model.lose(slot, pageIn(core, frame));
     });
   }
 }

@@ -33,6 +33,7 @@ const PROTECTED_MS = 60_000;
 /** A server that leaves is known to have left after so long. */
 const GOSSIP_MS = 3_000;
 const LOOK_MS = 50;
+const LOOK_LATE_MS = 2;
 const BLOCK_BYTES = 16_384;
 const SPARES = ["spare", "spare1"];
 const SPARE_PARITY = "spareparity";
@@ -216,7 +217,10 @@ export class Simulation implements Victims {
   /** Moments at which all is protected may be short. */
   #lookForLosses(): void {
     this.#losses.look();
-    this.#queue.after(LOOK_MS, () => this.#lookForLosses());
+    const { nowMs } = this.#queue;
+    this.#losses.lookForLate(nowMs);
+    this.#losses.lookForMerged(nowMs);
+    this.#queue.after(this.#losses.awaitsLate(nowMs) ? LOOK_LATE_MS : LOOK_MS, () => this.#lookForLosses());
   }
 
   // Victims
