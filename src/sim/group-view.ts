@@ -55,7 +55,9 @@ export function visitGroups({ core }: SimClient, visit: (group: GroupView) => vo
     // The row of one that is known to be gone may be free.
     const server: Holder | undefined = table.at(groups.parityHolder[group]!);
     const holder = state === "protected" ? server?.identity : undefined;
-    const sentTo = state === "closing" ? server?.identity : undefined;
+    // An acknowledgement cannot come over a link that has ended: the XOR will be sent again.
+    const awaited = state === "closing" && server !== undefined && core.isLinked(server.identity);
+    const sentTo = awaited ? server.identity : undefined;
     visit({ id: groups.parityId[group]!, state, holder, sentTo, members });
   }
 }
