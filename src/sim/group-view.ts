@@ -52,14 +52,20 @@ export function visitGroups({ core }: SimClient, visit: (group: GroupView) => vo
         live: groups.alive[m] === 1,
       });
     }
-    // The row of one that is known to be gone may be free.
-    const server: Holder | undefined = table.at(groups.parityHolder[group]!);
-    const holder = state === "protected" ? server?.identity : undefined;
-    // An acknowledgement cannot come over a link that has ended: the XOR will be sent again.
-    const awaited = state === "closing" && server !== undefined && core.isLinked(server.identity);
-    const sentTo = awaited ? server.identity : undefined;
+    const holder = state === "protected" ? table.at(groups.parityHolder[group]!).identity : undefined;
+    const sentTo = state === "closing" ? whereSent(core, group) : undefined;
     visit({ id: groups.parityId[group]!, state, holder, sentTo, members });
   }
+}
+
+/** Where the parity page of a closing group is on its way to, or from where its acknowledgement is. */
+function whereSent({ frames, redundancy, table }: SimClient["core"], group: number): string | undefined {
+  const groups = redundancy.groups!;
+  const frame = frames.frameOf(groups.accumulator[group]!);
+  if (frames.placedOn[frame]! < 0 || frames.pageId[frame] !== groups.parityId[group]) return undefined;
+  // The row of one that is known to be gone may be free.
+  const server: Holder | undefined = table.at(frames.placedOn[frame]!);
+  return server?.state === "up" ? server.identity : undefined;
 }
 
 /** Pages of a client that were acknowledged and are not covered now, as it says itself. */
