@@ -136,7 +136,7 @@ export class PageReads {
       return this.#done(frame, PageResult.OK);
     }
     counters.checksumErrors += 1;
-    this.#notAsSent(frame, from, "its bytes are not what was written");
+    this.#notAsSent(frame, from, false);
   }
 
   /** Nothing came for the frame: its holder does not have it, or it could not be made. */
@@ -147,10 +147,10 @@ export class PageReads {
       this.#waiting.push(frame);
       return;
     }
-    this.#notAsSent(frame, from, `"${from.name}" does not hold it any more`);
+    this.#notAsSent(frame, from, true);
   }
 
-  #notAsSent(frame: number, from: Holder, why: string): void {
+  #notAsSent(frame: number, from: Holder, isMissing: boolean): void {
     const slot = this.#frames.slot[frame]!;
     const redundancy = this.#options.redundancy();
     // Overwritten or trimmed since it was asked for, or moved: what the slot means now is read instead.
@@ -160,11 +160,14 @@ export class PageReads {
       this.#frames.attempts[frame]! += redundancy.mode === "mirror" ? 1 : 0;
       return this.read(frame);
     }
+    const why = isMissing ? `"${from.name}" does not hold it any more` : "its bytes are not what was written";
     if (!from.suspect) this.#options.notice(`"${from.name}" is suspect: page of slot ${slot}: ${why}`);
     from.suspect = true;
     this.#frames.attempts[frame]! += 1;
-    const isHopeless = redundancy.mode === "none" && why.startsWith('"');
-    if (isHopeless || this.#frames.attempts[frame]! >= attemptsMax) this.#options.lose(slot, why);
+    const isHopeless =
+      this.#frames.attempts[frame]! >= attemptsMax || (isMissing && redundancy.mode === "none");
+    // What others may still make up for is waited for, however often its server gives something else.
+    if (isHopeless && !redundancy.hasOthers(slot)) this.#options.lose(slot, why);
     else redundancy.pageWrong(slot);
     this.read(frame);
   }

@@ -186,6 +186,19 @@ export class LoggedRedundancy implements Redundancy {
     return Rescue.UNDER_WAY;
   }
 
+  hasOthers(slot: number): boolean {
+    const { groups } = this;
+    const member = groups.liveOf(slot);
+    const group = groups.groupOf(member);
+    if (groups.state[group] === GroupState.BARE) return false;
+    if (groups.state[group] !== GroupState.PROTECTED) return true;
+    const isDead = (holder: number): boolean => this.#port.table.at(holder).state === "dead";
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m !== member && isDead(groups.holder[m]!)) return false;
+    }
+    return !isDead(groups.parityHolder[group]!);
+  }
+
   /** The slot's page is not right where it should be: it is to be made anew elsewhere. */
   pageWrong(slot: number): void {
     const member = this.groups.liveOf(slot);

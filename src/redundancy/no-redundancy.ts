@@ -39,6 +39,10 @@ export class NoRedundancy implements Redundancy {
 
   pageWrong(): void {}
 
+  hasOthers(): boolean {
+    return false;
+  }
+
   parityHeld(): void {}
   parityReturned(): void {}
   operationDone(): void {}

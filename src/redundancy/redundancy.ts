@@ -93,6 +93,8 @@ export interface Redundancy {
   filled(accumulator: number, isRead: boolean): void;
   /** The operation of this index went so (a ResultStatus). */
   operationDone(operation: number, status: number, checksum: number): void;
+  /** True unless it is proved that the slot's page cannot be had but from its holder. */
+  hasOthers(slot: number): boolean;
   /** The slot's page turned out to be missing or wrong where it should be. */
   pageWrong(slot: number): void;
   /** What to do for a read whose holder is not linked, or gave wrong bytes. */

@@ -34,6 +34,23 @@ describe("parity of a client whose servers come and go", () => {
     expect(redundancy.groups.state[group]).toBe(GroupState.CLOSING);
   });
 
+  it("does not give a page up whose server gives wrong bytes while another of its group is merely away", () => {
+    const servers = ["a", "b"].map((name) => port.serve(name));
+    const parity = port.serve("p", "parity");
+    hold(0, "a");
+    hold(1, "b");
+    expect(redundancy.hasOthers(0)).toBe(true);
+    const group = redundancy.groups.groupOf(redundancy.groups.liveOf(0));
+    redundancy.groups.state[group] = GroupState.PROTECTED;
+    redundancy.groups.parityHolder[group] = parity.index;
+    servers[1]!.state = "away";
+    expect(redundancy.hasOthers(0)).toBe(true);
+    servers[1]!.state = "dead";
+    expect(redundancy.hasOthers(0)).toBe(false);
+    redundancy.groups.state[group] = GroupState.BARE;
+    expect(redundancy.hasOthers(0)).toBe(false);
+  });
+
   it("does not hold writes up for parity servers that are full", () => {
     port.serve("a");
     port.serve("b");
