@@ -86,11 +86,18 @@ function checkMember(shape: FrameShape, body: DataView, at: number, i: number): 
   checkServer(shape, server);
   if (pageId === groupIdAt(body, at)) throw broken(shape, `page ${pageId} is a member of its own group`);
   for (let before = at + 16; before < here; before += MEMBER_BYTES) {
-    if (getWide(body, before) === pageId) throw broken(shape, `page ${pageId} is a member twice`);
-    if (body.getUint16(before + 12, true) === server)
-      throw broken(shape, `two members of a group on server ${server}`);
+    if (getWide(body, before) === pageId) throw memberTwice(shape, pageId);
+    if (body.getUint16(before + 12, true) === server) throw sharedServer(shape, server);
   }
 }
+
+// Texts in functions of their own: within the loop, the engine makes strings of numbers ahead of every check.
+
+const memberTwice = (shape: FrameShape, pageId: number): PeerError =>
+  broken(shape, `page ${pageId} is a member twice`);
+
+const sharedServer = (shape: FrameShape, server: number): PeerError =>
+  broken(shape, `two members of a group on server ${server}`);
 
 function checkLostPage(shape: FrameShape, body: DataView, at: number): void {
   checkWide(shape, body, at, "page id");

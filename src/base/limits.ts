@@ -42,7 +42,7 @@ export const limits = {
   /** A server that is away for so long is rebuilt from the others. */
   lostAfterMs: 1_000,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
-  reclaimShare: 0.8,
+  reclaimShare: 0.92,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
   memoryServersMax: 1024,
   /** Data pages in a parity group, at most: as many as a descriptor on the wire names. */

@@ -239,13 +239,13 @@ export class ClientCore implements LinkPort {
   // Turns and time
 
   /** End of a turn: places what is to be placed and encodes what was gathered for each server. */
-  flush(nowMs: number): void {
+  flush(nowMs: number, isTick = false): void {
     this.#nowMs = nowMs;
     this.#place();
     this.#redundancy.flush(nowMs);
     this.#reads.flush(nowMs);
     this.#barriers.pass();
-    this.#links.flush(nowMs);
+    this.#links.flush(nowMs, isTick);
   }
 
   #place(): void {
@@ -278,7 +278,7 @@ export class ClientCore implements LinkPort {
     this.#redundancy.tick(nowMs);
     // What waits for others may have become possible without anybody's saying so.
     this.#reads.lookAgain();
-    this.flush(nowMs);
+    this.flush(nowMs, true);
   }
 
   /** True if pages wait for a server to take them. */

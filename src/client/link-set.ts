@@ -36,12 +36,12 @@ export class LinkSet {
     return this.#all.delete(link);
   }
 
-  /** Encodes what was gathered for each server. */
-  flush(nowMs: number): void {
+  /** Encodes what was gathered for each server; on a tick also what waited for company. */
+  flush(nowMs: number, isTick: boolean): void {
     for (const link of this.#byHolder) {
       if (link === undefined) continue;
       try {
-        link.flush(nowMs);
+        link.flush(nowMs, isTick);
       } catch (error) {
         if (!(error instanceof NswapError)) throw error;
         this.#drop(link, error);
@@ -62,6 +62,6 @@ export class LinkSet {
   /** The client leaves for good: servers may drop its pages. */
   goodbye(nowMs: number): void {
     for (const link of this.#all) link.goodbye();
-    this.flush(nowMs);
+    this.flush(nowMs, true);
   }
 }

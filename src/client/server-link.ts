@@ -263,11 +263,11 @@ export class ServerLink {
     this.#goodbyeDue = this.up;
   }
 
-  /** End of the turn: encodes what was gathered. Throws LIMIT_REACHED. */
-  flush(nowMs: number): void {
+  /** End of the turn: encodes what was gathered; on a tick also what waited for company. Throws LIMIT_REACHED. */
+  flush(nowMs: number, isTick: boolean): void {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
     while (this.#gets.length > 0 && this.eager(this.#gets.length)) this.#flushGets(nowMs);
-    this.#invalid.flush();
+    this.#invalid.flush(isTick);
     if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
       this.#invalid.dropped = false;
       this.list(nowMs);

@@ -238,7 +238,7 @@ export class ServerLinks implements LinkPort {
       while (route.puts.length > 0 && link.hasRoom && link.eager(route.puts.length)) {
         link.putPages(route.puts, Math.min(route.puts.length, PUT_PAGES), this.#nowMs);
       }
-      link.flush(this.#nowMs);
+      link.flush(this.#nowMs, true);
     } catch (error) {
       if (!(error instanceof NswapError)) throw error;
       this.#drop(link, error);

@@ -5,6 +5,10 @@ import type { RedundancyPort } from "./redundancy.ts";
 /** Positions of groups that are open, or were opened after the oldest that is. */
 const RING = 4096;
 
+/** Parity pages wait for company: each message wakes a process, which costs more than what it carries. */
+const HELD_BACK = 16;
+const HELD_BACK_MS = 5;
+
 /** Writes wait for parity servers no longer than so. */
 const PARITY_PATIENCE_MS = 100;
 
@@ -47,6 +51,11 @@ export class ParityLog {
   readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #closingGroup = NONE;
   #nowMs = 0;
+  /** When the first of those to be sent came. */
+  #firstToSendMs = 0;
+  /** Somebody waits for what is to be sent. */
+  #hurry = false;
+  readonly #heldBack: number;
   /** When parity was acknowledged last. */
   #heldMs = 0;
   readonly #takesCopy = (holder: Holder): boolean =>
@@ -61,6 +70,7 @@ export class ParityLog {
     this.#groups = options.groups;
     this.#port = options.port;
     this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
+    this.#heldBack = Math.min(HELD_BACK, options.port.accumulators / 16);
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
   }
 
@@ -96,7 +106,7 @@ export class ParityLog {
     this.#page.checksum = checksum;
     this.#page.holder = holder.index;
     groups.add(group, this.#page, true);
-    if (groups.count[group]! >= this.target) this.close(group);
+    if (groups.count[group]! >= this.target) this.#finish(group);
     return true;
   }
 
@@ -116,7 +126,7 @@ export class ParityLog {
 
   #openOne(): number {
     if (this.#open >= this.#openMax || this.#tail - this.#head >= RING)
-      this.close(this.#ring[this.#head % RING]!);
+      this.#finish(this.#ring[this.#head % RING]!);
     const accumulator = this.#port.takeAccumulator();
     if (accumulator === NONE) return NONE;
     const group = this.#groups.make(GroupState.OPEN);
@@ -130,8 +140,13 @@ export class ParityLog {
     return group;
   }
 
-  /** No more members join: the parity page is to be sent. */
+  /** No more members join: the parity page is to be sent, soon. */
   close(group: number): void {
+    this.#hurry = true;
+    this.#finish(group);
+  }
+
+  #finish(group: number): void {
     this.#leaveRing(group);
     this.#toBeSent(group);
   }
@@ -147,6 +162,7 @@ export class ParityLog {
     this.#groups.state[group] = GroupState.CLOSING;
     this.#groups.previous[group] = this.#epoch;
     this.#closingIn.set(this.#epoch, (this.#closingIn.get(this.#epoch) ?? 0) + 1);
+    if (this.#toSend.length === 0) this.#firstToSendMs = this.#nowMs;
     this.#toSend.push(group);
   }
 
@@ -181,6 +197,7 @@ export class ParityLog {
   /** All groups that are open or closing now are waited for: true once none of them is closing any more. */
   barrier(): () => boolean {
     this.closeAll();
+    this.#hurry = true;
     const epoch = this.#epoch;
     this.#epoch = (this.#epoch + 1) & 0x7fff_ffff;
     return () => this.#nobodyToSendTo || !this.#anyClosingUpTo(epoch);
@@ -195,6 +212,9 @@ export class ParityLog {
   flush(nowMs: number): void {
     this.#nowMs = nowMs;
     const queue = this.#toSend;
+    const waits =
+      queue.length - this.#sendFrom < this.#heldBack && nowMs - this.#firstToSendMs < HELD_BACK_MS;
+    if (waits && !this.#hurry) return;
     while (this.#sendFrom < queue.length) {
       const group = queue[this.#sendFrom]!;
       if (this.#groups.live[group] === 0) {
@@ -208,6 +228,7 @@ export class ParityLog {
     if (this.#sendFrom > 0 && this.#sendFrom === queue.length) {
       queue.length = 0;
       this.#sendFrom = 0;
+      this.#hurry = false;
     } else if (this.#sendFrom > RING) {
       queue.splice(0, this.#sendFrom);
       this.#sendFrom = 0;
@@ -250,6 +271,7 @@ export class ParityLog {
 
   /** The parity page was refused, or its link ended: it is sent again, elsewhere or later. */
   returned(accumulator: number): void {
+    this.#hurry = true;
     this.#toSend.push(this.#groupOf[accumulator]!);
   }
 }

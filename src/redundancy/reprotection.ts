@@ -61,6 +61,7 @@ export class Reprotection {
   readonly #absences: Absences;
   readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #pausedUntilMs = 0;
+  #reclaiming = false;
   #busyGroup = NONE;
   readonly #outsideGroup = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
@@ -346,22 +347,19 @@ export class Reprotection {
 
   // Frames of dead members
 
-  /** While frames that no live page is in are too many, groups with few live members are put together. */
+  /**
+   * While frames that no live page is in are too many, groups with few live members are put together: many at a
+   * time, since each message wakes processes, which costs more than what it carries.
+   */
   #reclaim(): void {
     const most = this.#operations.size / 2;
-    let looked = 0;
-    while (looked < LOOKED_AT && this.#operations.underWay < most && this.#wasteful) {
-      looked += 1;
-      if (!this.#reclaimOne()) return;
-    }
-  }
-
-  get #wasteful(): boolean {
+    if (this.#operations.underWay * 4 > most) return;
     const { liveMembers, deadMembers, groups } = this.#groups;
-    if (deadMembers === 0) return false;
-    return (
-      deadMembers + groups > this.#options.reclaimShare * liveMembers + 64 || this.#port.table.someShortOfRoom
-    );
+    const waste = deadMembers + groups - this.#options.reclaimShare * liveMembers;
+    if (waste > 64 + liveMembers / 64) this.#reclaiming = true;
+    else if (waste <= 0) this.#reclaiming = false;
+    if (deadMembers === 0 || !(this.#reclaiming || this.#port.table.someShortOfRoom)) return;
+    while (this.#operations.underWay < most && this.#reclaimOne());
   }
 
   #reclaimOne(): boolean {

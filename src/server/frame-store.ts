@@ -1,8 +1,21 @@
 import { invariant } from "../base/assert.ts";
 import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
-import { FrameColumns, NONE, OWNERS_MAX } from "./frame-columns.ts";
 import { FrameMemory } from "./frame-memory.ts";
+import {
+  CHECKSUM,
+  FrameRecords,
+  ID_HIGH,
+  ID_LOW,
+  NEXT,
+  NONE,
+  OWNER,
+  OWNERS_MAX,
+  PREVIOUS,
+  RECORD_WORDS,
+  SLOT_HIGH,
+  SLOT_LOW,
+} from "./frame-records.ts";
 import { PageHash } from "./page-hash.ts";
 
 export interface FrameStoreOptions {
@@ -36,7 +49,8 @@ export interface PageMeta {
  */
 export class FrameStore {
   readonly limit: number;
-  readonly #columns: FrameColumns;
+  readonly #records: FrameRecords;
+  readonly #words: Uint32Array;
   readonly #hash: PageHash;
   readonly #memory: FrameMemory;
   /** First frame + 1 of each owner's list, and how many it has. */
@@ -58,8 +72,9 @@ export class FrameStore {
     }
     invariant(ownersMax >= 1 && ownersMax <= OWNERS_MAX, "an owner's index fits its column");
     this.limit = capacityFrames;
-    this.#columns = new FrameColumns(capacityFrames);
-    this.#hash = new PageHash(this.#columns, capacityFrames, options.hashSeed);
+    this.#records = new FrameRecords(capacityFrames);
+    this.#words = this.#records.words;
+    this.#hash = new PageHash(this.#records, capacityFrames, options.hashSeed);
     this.#memory = new FrameMemory(capacityFrames, options.chunkBytes ?? limits.storeChunkBytes);
     this.#first = new Uint32Array(ownersMax);
     this.#counts = new Uint32Array(ownersMax);
@@ -87,7 +102,7 @@ export class FrameStore {
 
   /** Bytes of all tables at full load; the pages themselves are not counted. */
   get overheadBytes(): number {
-    return this.#columns.bytes + this.#hash.bytes + this.#first.byteLength + this.#counts.byteLength;
+    return this.#records.bytes + this.#hash.bytes + this.#first.byteLength + this.#counts.byteLength;
   }
 
   /** Pages of an owner. */
@@ -104,8 +119,9 @@ export class FrameStore {
   take(): number {
     let frame = this.#freeFirst - 1;
     if (frame >= 0) {
-      this.#freeFirst = this.#columns.next[frame]!;
-      this.#columns.next[frame] = NONE;
+      const at = frame * RECORD_WORDS + NEXT;
+      this.#freeFirst = this.#words[at]!;
+      this.#words[at] = NONE;
     } else {
       if (this.#everUsed === this.#memory.backed && !this.#memory.grow()) return -1;
       frame = this.#everUsed;
@@ -117,7 +133,7 @@ export class FrameStore {
 
   /** Copies bytes [start, end) to `position` of a frame that was taken. */
   write(frame: number, position: number, bytes: Uint8Array, start: number, end: number): void {
-    invariant(this.#columns.owner[frame] === NONE, "bytes go into a taken frame only");
+    invariant(this.#owner(frame) === NONE, "bytes go into a taken frame only");
     invariant(position + (end - start) <= PAGE_BYTES, "bytes stay within their frame");
     this.#memory.write(frame, position, bytes, start, end);
   }
@@ -125,7 +141,7 @@ export class FrameStore {
   /** Copies the `count` whole pages at `start` of `bytes` into neighbouring frames that were taken. */
   writeWhole(frame: number, count: number, bytes: Uint8Array, start: number): void {
     for (let i = 0; i < count; i += 1) {
-      invariant(this.#columns.owner[frame + i] === NONE, "bytes go into taken frames only");
+      invariant(this.#owner(frame + i) === NONE, "bytes go into taken frames only");
     }
     this.#memory.write(frame, 0, bytes, start, start + count * PAGE_BYTES);
   }
@@ -142,7 +158,7 @@ export class FrameStore {
     invariant(this.#taken > 0, "a published frame was taken");
     const old = this.#hash.find(owner + 1, meta.idLow, meta.idHigh);
     this.#describe(frame, meta);
-    this.#columns.owner[frame] = owner + 1;
+    this.#words[frame * RECORD_WORDS + OWNER] = owner + 1;
     if (old >= 0) this.#hash.replace(old, frame);
     else this.#hash.insert(frame);
     this.#link(frame, owner);
@@ -153,7 +169,7 @@ export class FrameStore {
 
   /** Replaces a held page at once by the whole page at `start` of `bytes`; the id stays. */
   rewrite(frame: number, meta: PageMeta, bytes: Uint8Array, start: number): void {
-    invariant(this.#columns.owner[frame] !== NONE, "a rewritten frame holds a page");
+    invariant(this.#owner(frame) !== NONE, "a rewritten frame holds a page");
     this.#describe(frame, meta);
     this.#memory.write(frame, 0, bytes, start, start + PAGE_BYTES);
   }
@@ -166,38 +182,39 @@ export class FrameStore {
   /** Copies the held pages of `count` neighbouring frames to `at` of `into`. */
   read(frame: number, count: number, into: Uint8Array, at: number): void {
     for (let i = 0; i < count; i += 1) {
-      invariant(this.#columns.owner[frame + i] !== NONE, "a page that is read is held");
+      invariant(this.#owner(frame + i) !== NONE, "a page that is read is held");
     }
     this.#memory.read(frame, count, into, at);
   }
 
   /** Fills `into` with what goes with the page; false if the frame holds none of `owner`. */
   describe(frame: number, owner: number, into: PageMeta): boolean {
-    const columns = this.#columns;
-    if (columns.owner[frame] !== owner + 1) return false;
-    into.idLow = columns.idLow[frame]!;
-    into.idHigh = columns.idHigh[frame]!;
-    into.slotLow = columns.slotLow[frame]!;
-    into.slotHigh = columns.slotHigh[frame]!;
-    into.checksum = columns.checksum[frame]!;
+    const words = this.#words;
+    const at = frame * RECORD_WORDS;
+    if (words[at + OWNER] !== owner + 1) return false;
+    into.idLow = words[at + ID_LOW]!;
+    into.idHigh = words[at + ID_HIGH]!;
+    into.slotLow = words[at + SLOT_LOW]!;
+    into.slotHigh = words[at + SLOT_HIGH]!;
+    into.checksum = words[at + CHECKSUM]!;
     return true;
   }
 
   /** The owner whose page the frame holds, or -1. */
   ownerOf(frame: number): number {
-    return this.#columns.owner[frame]! - 1;
+    return this.#owner(frame) - 1;
   }
 
   /** Changes the slot of a held page. */
   reslot(frame: number, slotLow: number, slotHigh: number): void {
-    invariant(this.#columns.owner[frame] !== NONE, "a frame with a slot holds a page");
-    this.#columns.slotLow[frame] = slotLow;
-    this.#columns.slotHigh[frame] = slotHigh;
+    invariant(this.#owner(frame) !== NONE, "a frame with a slot holds a page");
+    this.#words[frame * RECORD_WORDS + SLOT_LOW] = slotLow;
+    this.#words[frame * RECORD_WORDS + SLOT_HIGH] = slotHigh;
   }
 
   /** Frees a held page. */
   drop(frame: number): void {
-    const owner = this.#columns.owner[frame]! - 1;
+    const owner = this.#owner(frame) - 1;
     invariant(owner >= 0, "a dropped frame holds a page");
     this.#hash.remove(frame);
     this.#release(frame, owner);
@@ -213,21 +230,26 @@ export class FrameStore {
     return dropped;
   }
 
+  #owner(frame: number): number {
+    return this.#words[frame * RECORD_WORDS + OWNER]!;
+  }
+
   #describe(frame: number, meta: PageMeta): void {
-    const columns = this.#columns;
-    columns.idLow[frame] = meta.idLow;
-    columns.idHigh[frame] = meta.idHigh;
-    columns.slotLow[frame] = meta.slotLow;
-    columns.slotHigh[frame] = meta.slotHigh;
-    columns.checksum[frame] = meta.checksum;
+    const words = this.#words;
+    const at = frame * RECORD_WORDS;
+    words[at + ID_LOW] = meta.idLow;
+    words[at + ID_HIGH] = meta.idHigh;
+    words[at + SLOT_LOW] = meta.slotLow;
+    words[at + SLOT_HIGH] = meta.slotHigh;
+    words[at + CHECKSUM] = meta.checksum;
   }
 
   #link(frame: number, owner: number): void {
-    const { next, previous } = this.#columns;
+    const words = this.#words;
     const first = this.#first[owner]!;
-    next[frame] = first;
-    previous[frame] = NONE;
-    if (first !== NONE) previous[first - 1] = frame + 1;
+    words[frame * RECORD_WORDS + NEXT] = first;
+    words[frame * RECORD_WORDS + PREVIOUS] = NONE;
+    if (first !== NONE) words[(first - 1) * RECORD_WORDS + PREVIOUS] = frame + 1;
     this.#first[owner] = frame + 1;
     this.#counts[owner]! += 1;
   }
@@ -235,38 +257,40 @@ export class FrameStore {
   /** Takes a frame that is out of the hash from its owner and frees it. */
   #release(frame: number, owner: number): void {
     this.#released?.(frame);
-    const { next, previous } = this.#columns;
-    const after = next[frame]!;
-    const before = previous[frame]!;
+    const words = this.#words;
+    const after = words[frame * RECORD_WORDS + NEXT]!;
+    const before = words[frame * RECORD_WORDS + PREVIOUS]!;
     if (before === NONE) this.#first[owner] = after;
-    else next[before - 1] = after;
-    if (after !== NONE) previous[after - 1] = before;
+    else words[(before - 1) * RECORD_WORDS + NEXT] = after;
+    if (after !== NONE) words[(after - 1) * RECORD_WORDS + PREVIOUS] = before;
     this.#counts[owner]! -= 1;
     this.#held -= 1;
-    this.#columns.owner[frame] = NONE;
+    words[frame * RECORD_WORDS + OWNER] = NONE;
     this.#free(frame);
   }
 
   #free(frame: number): void {
-    this.#columns.next[frame] = this.#freeFirst;
-    this.#columns.previous[frame] = NONE;
+    this.#words[frame * RECORD_WORDS + NEXT] = this.#freeFirst;
+    this.#words[frame * RECORD_WORDS + PREVIOUS] = NONE;
     this.#freeFirst = frame + 1;
   }
 
   /** Walks everything and asserts that the books balance; for tests and simulation. */
   check(): void {
-    const { next, owner, idLow, idHigh } = this.#columns;
+    const words = this.#words;
+    const nextOf = (at: number): number => words[(at - 1) * RECORD_WORDS + NEXT]!;
     let free = 0;
-    for (let at = this.#freeFirst; at !== NONE; at = next[at - 1]!) free += 1;
+    for (let at = this.#freeFirst; at !== NONE; at = nextOf(at)) free += 1;
     invariant(free + this.used === this.#everUsed, "every frame once used is free, taken or held");
     invariant(this.used <= this.limit, "frames in use stay within the limit");
     let held = 0;
     for (let index = 0; index < this.#first.length; index += 1) {
       let count = 0;
-      for (let at = this.#first[index]!; at !== NONE; at = next[at - 1]!) {
-        invariant(owner[at - 1] === index + 1, "an owner's list has its frames only");
+      for (let at = this.#first[index]!; at !== NONE; at = nextOf(at)) {
+        const record = (at - 1) * RECORD_WORDS;
+        invariant(words[record + OWNER] === index + 1, "an owner's list has its frames only");
         invariant(
-          this.#hash.find(index + 1, idLow[at - 1]!, idHigh[at - 1]!) === at - 1,
+          this.#hash.find(index + 1, words[record + ID_LOW]!, words[record + ID_HIGH]!) === at - 1,
           "a held page is found",
         );
         count += 1;

@@ -159,15 +159,17 @@ export class TestClient {
   }
 
   /** The end of a turn of the client's event loop. */
-  turn(): void {
+  turn(isTick = false): void {
     this.front.flush();
-    this.core.flush(this.nowMs);
+    this.core.flush(this.nowMs, isTick);
   }
 
   /** Turns and transport until nothing moves any more. */
   pump(): void {
-    for (let moved = true; moved; ) {
-      this.turn();
+    for (let moved = true, isTick = false; moved || !isTick; ) {
+      // What waits for company goes out on a tick: once nothing else is left to be said.
+      isTick = !moved;
+      this.turn(isTick);
       moved = false;
       for (const wire of [...this.wires]) {
         if (wire.toServer && this.deliverToServer(wire)) moved = true;

@@ -145,7 +145,8 @@ export class Connection {
   /** Lets both talk until neither has anything to say. */
   settle(nowMs = 0): void {
     for (let i = 0; i < 20; i += 1) {
-      this.#client.core.flush(nowMs);
+      // What waits for company goes out on a tick.
+      this.#client.core.flush(nowMs, i >= 10);
       this.serve();
       this.deliver(nowMs);
     }
