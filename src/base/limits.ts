@@ -37,6 +37,8 @@ export const limits = {
   hedgeMsMax: 500,
   /** Operations of parity servers (rebuild, re-protect, reclaim) that a client has under way at a time. */
   operationsMax: 64,
+  /** Pages that these may fetch in a second to mend what a loss has left: 312 MiB. */
+  recoveryPagesPerSecond: 80_000,
   /** After one that failed, no other is begun for so long. */
   operationRetryMs: 200,
   /** A server that is away for so long is rebuilt from the others. */

@@ -1,7 +1,6 @@
 import {
   ACK_ENTRY_BYTES,
   AckStatus,
-  beginGetPage,
   beginPutPage,
   CAPACITY_BYTES,
   type Capacity,
@@ -14,15 +13,12 @@ import {
   Handshake,
   LIST_END,
   META_BYTES,
-  PAGE_ID_BYTES,
-  PAGES_PER_FRAME_MAX,
   PageStatus,
   PeerError,
   putBare,
   putError,
   putList,
   putMeta,
-  putWide,
   RESULT_ENTRY_BYTES,
   type Result,
   Role,
@@ -38,6 +34,7 @@ import { PAGE_BYTES } from "../base/page.ts";
 import type { Operation } from "../redundancy/operation.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+import { GetQueue } from "./get-queue.ts";
 import { InvalidateBatch } from "./invalidate-batch.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import type { ParityRequests } from "./parity-requests.ts";
@@ -64,7 +61,7 @@ export class ServerLink {
   readonly #reader: FrameReader;
   readonly #handshake: Handshake;
   readonly #window: Window;
-  readonly #gets: FrameQueue;
+  readonly #gets: GetQueue;
   /** Accumulators to be put at the end of the turn. */
   readonly #parities: FrameQueue;
   readonly #role: Role;
@@ -94,7 +91,7 @@ export class ServerLink {
     this.#parity = options.parity?.requests;
     this.#window = new Window(options.frames.total + (options.parity?.operationsMax ?? 0));
     this.#parities = new FrameQueue(options.frames);
-    this.#gets = new FrameQueue(options.frames);
+    this.#gets = new GetQueue(out, options.frames);
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
     this.#reader = new FrameReader(this);
     this.#invalid = new InvalidateBatch(out, () => this.hasRoom);
@@ -211,9 +208,9 @@ export class ServerLink {
     this.#parity?.recover(operation, this.#enter(Asked.GET, frame, 1, nowMs));
   }
 
-  /** Asks for the page of this frame at the end of the turn. */
-  getPage(frame: number): void {
-    this.#gets.push(frame);
+  /** Asks for the page of this frame at the end of the turn; `urgent`: even if answers to others are owed. */
+  getPage(frame: number, urgent = false): void {
+    this.#gets.push(frame, urgent);
   }
 
   /** The server may drop the page. Never fails: what finds no room is found again by a list. */
@@ -266,7 +263,9 @@ export class ServerLink {
   /** End of the turn: encodes what was gathered; on a tick also what waited for company. Throws LIMIT_REACHED. */
   flush(nowMs: number, isTick: boolean): void {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
-    while (this.#gets.length > 0 && this.eager(this.#gets.length)) this.#flushGets(nowMs);
+    while (this.#gets.length > 0 && (this.#gets.isUrgent || this.eager(this.#gets.length))) {
+      this.#gets.send(this.#enter(Asked.GET, this.#gets.head, this.#gets.batch, nowMs));
+    }
     this.#invalid.flush(isTick);
     if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
       this.#invalid.dropped = false;
@@ -278,20 +277,6 @@ export class ServerLink {
     this.#pingDue = false;
     if (this.#goodbyeDue) putBare(this.out, FrameType.GOODBYE);
     this.#goodbyeDue = false;
-  }
-
-  #flushGets(nowMs: number): void {
-    const head = this.#gets.head;
-    const count = Math.min(this.#gets.length, PAGES_PER_FRAME_MAX);
-    const seq = this.#enter(Asked.GET, head, count, nowMs);
-    let at = beginGetPage(this.out, count, seq);
-    let last = NO_FRAME;
-    for (let i = 0; i < count; i += 1) {
-      last = this.#gets.shift();
-      putWide(this.out.view, at, this.#frames.pageId[last]!);
-      at += PAGE_ID_BYTES;
-    }
-    this.#frames.next[last] = NO_FRAME;
   }
 
   #enter(kind: number, head: number, count: number, nowMs: number): number {

@@ -77,7 +77,7 @@ export class ClientDataPlane {
         this.core.flush(nowMs());
       },
       busyPollUs: availableParallelism() > 1 ? limits.busyPollUs : 0,
-      mayPoll: () => this.core.frames.used <= limits.busyPollFramesMax,
+      mayPoll: () => this.core.frames.used <= limits.busyPollFramesMax && !this.core.redundancy.isBusy,
     });
     this.front = new NbdFront({
       arena,

@@ -15,7 +15,7 @@ import type { ServerTable } from "./server-table.ts";
 
 /** Moves pages between work frames and memory servers. */
 export interface PageMover {
-  fetch(client: ClientRecord, server: number, frame: number): void;
+  fetch(client: ClientRecord, server: number, frame: number, urgent: boolean): void;
   put(client: ClientRecord, server: number, frame: number): void;
 }
 
@@ -175,6 +175,7 @@ export class Engine implements PagePort {
     for (let i = 0; i < job.sources && !job.settled; i += 1) {
       if (job.sourceServers[i] === OWN_STORE) this.#addOwn(job, job.sourceIds[i]!);
     }
+    const urgent = job.batch.kind === JobKind.RECOVER;
     for (let i = 0; i < job.sources && !job.settled; i += 1) {
       const server = job.sourceServers[i]!;
       if (server === OWN_STORE) continue;
@@ -183,7 +184,7 @@ export class Engine implements PagePort {
       this.#jobOf[frame] = job;
       job.outstanding += 1;
       job.batch.outstanding += 1;
-      this.#mover().fetch(job.batch.client!, server, frame);
+      this.#mover().fetch(job.batch.client!, server, frame, urgent);
     }
     this.#returned(job);
   }

@@ -79,11 +79,11 @@ export class ServerLinks implements LinkPort {
   }
 
   /** Asks for the page `frames.pageId` of the client. Its frame comes back by `pages`, at once if there is no way. */
-  fetch(client: ClientRecord, server: number, frame: number): void {
+  fetch(client: ClientRecord, server: number, frame: number, urgent: boolean): void {
     const route = this.#route(client, server);
     if (route === undefined) return this.#options.pages.unreachable(frame);
     route.usedMs = this.#clockMs;
-    if (route.link?.up) return route.link.getPage(frame);
+    if (route.link?.up) return route.link.getPage(frame, urgent);
     route.gets.push(frame);
     this.#want(route);
   }

@@ -11,6 +11,11 @@ export const GroupState = {
   PROTECTED: 3,
   /** Nothing: there is no parity page (any more), and no accumulator. Its members are alive, all of them. */
   BARE: 4,
+  /**
+   * Its parity page is held, but two members are on one server; a group for the others is being made (Parting). Busy
+   * all the while.
+   */
+  PARTING: 6,
   /** Its parity page is being made from others; its members-to-be are still in their old groups. */
   COMPOSING: 5,
 } as const;
@@ -65,6 +70,7 @@ export class GroupTable {
   older: Int32Array;
   /** First member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
+  readonly #transferred: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #freeFirst = NONE;
   #everUsed = 0;
   #groups = 0;
@@ -215,6 +221,18 @@ export class GroupTable {
     const last = this.last(group) - 1;
     this.count[group]! -= 1;
     if (last !== member) this.#move(last, member);
+  }
+
+  /** The member leaves its group for another one. */
+  transfer(member: number, group: number): void {
+    const page = this.#transferred;
+    page.pageId = this.pageId[member]!;
+    page.slot = this.slot[member]!;
+    page.checksum = this.checksum[member]!;
+    page.holder = this.holder[member]!;
+    const isAlive = this.alive[member] === 1;
+    this.remove(member);
+    this.add(group, page, isAlive);
   }
 
   #move(from: number, to: number): void {

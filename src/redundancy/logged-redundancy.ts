@@ -12,6 +12,9 @@ import {
 } from "./redundancy.ts";
 import { Reprotection } from "./reprotection.ts";
 
+/** While pages are at risk all groups are looked through for them so often: there may be millions. */
+const LOOK_MS = 500;
+
 export interface LoggedRedundancyOptions {
   port: RedundancyPort;
   slots: number;
@@ -20,6 +23,7 @@ export interface LoggedRedundancyOptions {
   operationsMax: number;
   lostAfterMs: number;
   retryMs: number;
+  pagesPerSecond: number;
   reclaimShare: number;
 }
 
@@ -37,6 +41,7 @@ export class LoggedRedundancy implements Redundancy {
   readonly #plans: OperationPlans;
   readonly #scratch = new Operation(NONE);
   #worst = 0;
+  #lookedMs = 0;
 
   constructor(options: LoggedRedundancyOptions) {
     const { port, mode } = options;
@@ -63,6 +68,10 @@ export class LoggedRedundancy implements Redundancy {
 
   get hasRoom(): boolean {
     return this.#log.hasRoom;
+  }
+
+  get isBusy(): boolean {
+    return this.#reprotection.underWay > 0;
   }
 
   #settled(group: number): void {
@@ -107,6 +116,7 @@ export class LoggedRedundancy implements Redundancy {
     const has =
       state[group] === GroupState.PROTECTED ||
       state[group] === GroupState.CLOSING ||
+      state[group] === GroupState.PARTING ||
       state[group] === GroupState.COMPOSING;
     return has && parityHolder[group] === holder && parityId[group] === pageId;
   }
@@ -229,20 +239,33 @@ export class LoggedRedundancy implements Redundancy {
 
   tick(nowMs: number): void {
     this.flush(nowMs);
-    const { unprotected } = this.figures();
-    this.#worst = unprotected === 0 ? 0 : Math.max(this.#worst, unprotected);
+    if (!this.#reprotection.mayBeAtRisk) this.#worst = 0;
+    else if (nowMs - this.#lookedMs >= LOOK_MS) {
+      this.#lookedMs = nowMs;
+      const { unprotected } = this.figures();
+      this.#worst = unprotected === 0 ? 0 : Math.max(this.#worst, unprotected);
+    }
   }
 
   figures(): PageFigures {
+    return {
+      live: this.groups.liveMembers,
+      dead: this.groups.deadMembers,
+      unprotected: this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0,
+    };
+  }
+
+  #countUnprotected(): number {
     const { groups } = this;
     let unprotected = 0;
     for (let group = 0; group < groups.end; group += 1) {
       const state = groups.state[group];
-      const isBare = state === GroupState.BARE;
+      const isBare = state === GroupState.BARE || state === GroupState.PARTING;
       if (isBare || (state === GroupState.PROTECTED && groups.degraded[group] === 1))
         unprotected += groups.live[group]!;
     }
-    return { live: groups.liveMembers, dead: groups.deadMembers, unprotected };
+    this.#reprotection.mayBeAtRisk = unprotected > 0;
+    return unprotected;
   }
 
   recovery(): RecoveryFigures {

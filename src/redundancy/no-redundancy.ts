@@ -12,6 +12,7 @@ export class NoRedundancy implements Redundancy {
   readonly mode = "none";
   readonly groups = undefined;
   readonly hasRoom = true;
+  readonly isBusy = false;
   readonly #port: Pick<RedundancyPort, "invalidate" | "table">;
   #live = 0;
 

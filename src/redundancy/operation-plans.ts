@@ -56,6 +56,18 @@ export class OperationPlans {
     }
   }
 
+  /** The live members of the group but one become the operation's: by old parity, dead pages and that one. */
+  includeBut(operation: Operation, group: number, but: number): void {
+    const groups = this.#groups;
+    operation.from[0] = group;
+    operation.fromCount = 1;
+    operation.addSource(groups.parityId[group]!, OWN_STORE);
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m !== but && groups.alive[m] === 1) this.#includeMember(operation, m);
+      else operation.addSource(groups.pageId[m]!, groups.holder[m]!);
+    }
+  }
+
   #includeMember(operation: Operation, member: number): void {
     const i = operation.memberCount;
     operation.memberIds[i] = this.#groups.pageId[member]!;

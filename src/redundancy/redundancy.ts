@@ -80,6 +80,8 @@ export interface Redundancy {
   readonly groups: GroupTable | undefined;
   /** False: no more pages are to be placed until parity has been acknowledged. */
   readonly hasRoom: boolean;
+  /** True while parity servers work for it. */
+  readonly isBusy: boolean;
   /** The page in `frame` is held, and the slot means it now. The frame's bytes are valid during the call. */
   pageHeld(slot: number, frame: number, pageId: number, checksum: number, holder: Holder): void;
   /** The slot means this page no longer. */

@@ -1,12 +1,16 @@
 import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
 import { Absences } from "./absences.ts";
+import { Doubts } from "./doubts.ts";
+import { GivingUp } from "./giving-up.ts";
 import { GroupDisposal } from "./group-disposal.ts";
 import { GroupLists } from "./group-lists.ts";
-import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
+import { GroupState, type GroupTable, NONE } from "./group-table.ts";
 import { MirrorCopies } from "./mirror-copies.ts";
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
+import { Pace } from "./pace.ts";
+import { Parting } from "./parting.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { Standing } from "./standing.ts";
 
@@ -28,6 +32,8 @@ export interface ReprotectionOptions {
   lostAfterMs: number;
   /** After an operation that failed no other is begun for so long. */
   retryMs: number;
+  /** Pages that these may fetch in a second, to mend what a loss has left; on average over a tenth of a second. */
+  pagesPerSecond: number;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
   /** mirror: the group's page is in the accumulator, and is to be put on another server. */
@@ -50,6 +56,8 @@ export interface ReprotectionOptions {
 export class Reprotection {
   /** mirror: does the work instead. */
   readonly copies: MirrorCopies;
+  /** False: no group is bare or degraded. True: some may be; whoever finds that none is may say so. */
+  mayBeAtRisk = false;
   readonly #groups: GroupTable;
   readonly #port: RedundancyPort;
   readonly #options: ReprotectionOptions;
@@ -59,7 +67,10 @@ export class Reprotection {
   readonly #disposal: GroupDisposal;
   readonly #operations: OperationPool;
   readonly #absences: Absences;
-  readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
+  readonly #parting: Parting;
+  readonly #givingUp: GivingUp;
+  readonly #doubts: Doubts;
+  readonly #pace: Pace;
   #pausedUntilMs = 0;
   #reclaiming = false;
   #busyGroup = NONE;
@@ -78,11 +89,19 @@ export class Reprotection {
     this.#disposal = new GroupDisposal(options.groups, options.port, this.#lists);
     this.#operations = new OperationPool(options.operationsMax);
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
+    this.#pace = new Pace(options.pagesPerSecond);
+    const parts = {
+      ...{ groups: options.groups, port: options.port, standing: this.#standing, disposal: this.#disposal },
+      classify: (group: number) => this.classify(group),
+    };
+    this.#parting = new Parting(parts);
+    this.#givingUp = new GivingUp(parts);
+    this.#doubts = new Doubts(options.groups);
     this.copies = new MirrorCopies({
       ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
       ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
       classify: (group) => this.classify(group),
-      loseDead: (group) => this.#loseDead(group),
+      loseDead: (group) => this.#givingUp.lost(group),
       close: options.close,
     });
   }
@@ -112,6 +131,7 @@ export class Reprotection {
   /** Puts the group where its state says; drops one that nothing is alive in. */
   classify(group: number): void {
     const { state, busy, live, degraded } = this.#groups;
+    if (state[group] === GroupState.BARE || degraded[group] === 1) this.mayBeAtRisk = true;
     if (busy[group]! > 0 || (state[group] !== GroupState.PROTECTED && state[group] !== GroupState.BARE)) {
       this.#lists.put(group, NONE);
     } else if (live[group] === 0) this.drop(group);
@@ -130,7 +150,6 @@ export class Reprotection {
     this.classify(group);
   }
 
-  /** Frees the group, its members' frames and its parity. */
   drop(group: number): void {
     this.#disposal.drop(group);
   }
@@ -156,6 +175,7 @@ export class Reprotection {
 
   #reconsider(): void {
     const { end, state, degraded, busy } = this.#groups;
+    this.mayBeAtRisk = true;
     for (let group = 0; group < end; group += 1) {
       if (state[group] !== GroupState.PROTECTED) continue;
       degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
@@ -168,12 +188,14 @@ export class Reprotection {
   /** Begins as many operations as may be under way. */
   work(nowMs: number): void {
     this.#absences.nowMs = nowMs;
+    this.#doubts.nowMs = nowMs;
     if (this.#options.mirror) {
       this.#workOn(DEGRADED, (group) => this.copies.mend(group));
       this.#workOn(BARE, (group) => this.copies.copy(group));
       return;
     }
     if (nowMs < this.#pausedUntilMs) return;
+    this.#pace.passes(nowMs);
     this.#workOn(DEGRADED, (group) => this.#mend(group));
     this.#workOn(BARE, (group) => this.#protect(group));
     this.#reclaim();
@@ -182,9 +204,9 @@ export class Reprotection {
   #workOn(list: number, step: (group: number) => boolean): void {
     let idle = 0;
     while (idle < LOOKED_AT && idle < this.#lists.length(list)) {
-      if (this.#operations.underWay >= this.#operations.size) return;
+      if (this.#operations.underWay >= this.#operations.size || this.#pace.isSpent) return;
       const group = this.#lists.head(list);
-      if (step(group)) continue;
+      if (!this.#doubts.has(group) && step(group)) continue;
       if (this.#lists.of(group) === list) this.#lists.rotate(group);
       idle += 1;
     }
@@ -209,50 +231,16 @@ export class Reprotection {
     const parityDead = this.#standing.isDead(parity);
     if (!hasParity && !this.#absences.isLost(parity)) return false;
     if (lost === NONE) {
-      if (parityDead || dead > 0) return this.#makeBare(group);
+      if (parityDead || dead > 0) {
+        this.#givingUp.parity(group);
+        return true;
+      }
       return (missing > 0 || !hasParity) && this.#replace(group);
     }
     if (hasParity && missing === 1) return this.#rebuild(group, lost);
     if (dead < missing || !(hasParity || parityDead)) return false;
-    return this.#loseAndBare(group);
-  }
-
-  /** The parity is provably of no use any more: the live members look for a new group. */
-  #makeBare(group: number): boolean {
-    this.#disposal.dropParity(group);
-    this.#groups.state[group] = GroupState.BARE;
-    this.#groups.degraded[group] = 0;
-    this.#disposal.purge(group);
-    this.classify(group);
+    this.#givingUp.parityAndLost(group);
     return true;
-  }
-
-  /** More is provably gone than the parity can make up for. */
-  #loseAndBare(group: number): boolean {
-    this.#disposal.dropParity(group);
-    this.#groups.state[group] = GroupState.BARE;
-    this.#groups.degraded[group] = 0;
-    this.#disposal.purge(group);
-    this.#loseDead(group);
-    this.classify(group);
-    return true;
-  }
-
-  /** Members of a bare group whose server is dead are lost. */
-  #loseDead(group: number): void {
-    const groups = this.#groups;
-    for (let m = groups.last(group) - 1; m >= groups.first(group); m -= 1) {
-      if (!this.#standing.isDead(groups.holder[m]!)) continue;
-      groups.busy[group]! += 1;
-      const { name } = this.#port.table.at(groups.holder[m]!);
-      this.#port.pageLost(
-        groups.slot[m]!,
-        `its server "${name}" is gone, and so is what could make up for it`,
-      );
-      groups.busy[group]! -= 1;
-      this.#disposal.discard(m);
-      groups.remove(m);
-    }
   }
 
   /** The member of a group whose page is to be made anew elsewhere. */
@@ -296,6 +284,7 @@ export class Reprotection {
       target.unackedPages += 1;
       target.references += 1;
     }
+    this.#pace.spend(operation.sourceCount);
     server.references += 1;
     if (this.#port.operate(server, operation)) return true;
     this.operationDone(operation.index, ResultStatus.UNREACHABLE, 0);
@@ -304,7 +293,7 @@ export class Reprotection {
 
   /** A bare group, with others as far as they fit, gets a parity. */
   #protect(group: number): boolean {
-    this.#loseDead(group);
+    this.#givingUp.lost(group);
     this.classify(group);
     if (this.#groups.state[group] !== GroupState.BARE) return true;
     return this.#compose(group, this.#groups.next[group]!);
@@ -328,8 +317,8 @@ export class Reprotection {
     let other = bare;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      if (this.#plans.fits(operation, other) && this.#standing.livesLinked(other))
-        this.#plans.include(operation, other, true);
+      const isGood = !this.#doubts.has(other) && this.#standing.livesLinked(other);
+      if (isGood && this.#plans.fits(operation, other)) this.#plans.include(operation, other, true);
       other = next;
     }
     return this.#begin(operation, server);
@@ -370,6 +359,7 @@ export class Reprotection {
       const server = this.#port.table.at(groups.parityHolder[first]!);
       if (!this.#port.takesPages(server)) return false;
       this.#lists.rotate(first);
+      if (this.#doubts.has(first)) continue;
       const operation = this.#newGroup(server);
       this.#plans.include(operation, first);
       this.#fillUp(operation, first, live);
@@ -388,7 +378,8 @@ export class Reprotection {
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;
-        if (group !== first && this.#plans.fits(operation, group)) this.#plans.include(operation, group);
+        const isGood = group !== first && !this.#doubts.has(group);
+        if (isGood && this.#plans.fits(operation, group)) this.#plans.include(operation, group);
         group = next;
       }
     }
@@ -400,18 +391,32 @@ export class Reprotection {
     const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
-    if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
+    if (status === ResultStatus.WRONG) this.#doubt(operation);
+    else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
     if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
     else this.#rebuilt(operation, status, checksum);
     this.#operations.give(operation);
   }
 
+  /** Something that the operation needed is not what it should be. */
+  #doubt(operation: Operation): void {
+    for (let i = 0; i < operation.fromCount; i += 1) {
+      const group = operation.from[i]!;
+      const isSure = this.#doubts.add(group);
+      if (operation.kind !== OperationKind.REBUILD || !isSure || this.#groups.busy[group]! > 0) continue;
+      const member = this.#groups.find(operation.slot, operation.pageId);
+      if (this.#standing.isDead(this.#groups.holder[member]!)) this.#givingUp.parityAndLost(group);
+    }
+  }
+
   #composed(operation: Operation, status: number): void {
     const { group } = operation;
     if (status === ResultStatus.OK) {
-      for (let i = 0; i < operation.memberCount; i += 1) this.#moveInto(group, operation, i);
+      // Members leave their old groups, alive or dead by now.
+      for (let i = 0; i < operation.memberCount; i += 1)
+        this.#groups.transfer(this.#groups.find(operation.memberSlots[i]!, operation.memberIds[i]!), group);
       this.#groups.state[group] = GroupState.PROTECTED;
-      for (let i = 0; i < operation.fromCount; i += 1) this.drop(operation.from[i]!);
+      for (let i = 0; i < operation.fromCount; i += 1) this.#replaced(operation.from[i]!);
       this.settled(group);
       return;
     }
@@ -420,26 +425,16 @@ export class Reprotection {
     for (let i = 0; i < operation.fromCount; i += 1) this.#settleAgain(operation.from[i]!);
   }
 
+  #replaced(group: number): void {
+    this.#parting.done(group);
+    this.drop(group);
+  }
+
   #settleAgain(group: number): void {
     if (this.#groups.busy[group]! > 0) return;
+    this.#parting.failed(group);
     if (this.#groups.state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
-  }
-
-  /** A member leaves its old group for the new one, alive or dead by now. */
-  #moveInto(group: number, operation: Operation, i: number): void {
-    const member = this.#groups.find(operation.memberSlots[i]!, operation.memberIds[i]!);
-    this.#readPage(member);
-    const alive = this.#groups.alive[member] === 1;
-    this.#groups.remove(member);
-    this.#groups.add(group, this.#page, alive);
-  }
-
-  #readPage(member: number): void {
-    this.#page.pageId = this.#groups.pageId[member]!;
-    this.#page.slot = this.#groups.slot[member]!;
-    this.#page.checksum = this.#groups.checksum[member]!;
-    this.#page.holder = this.#groups.holder[member]!;
   }
 
   #rebuilt(operation: Operation, status: number, checksum: number): void {
@@ -474,7 +469,7 @@ export class Reprotection {
     groups.holder[member] = target;
     this.#port.table.at(target).references += 1;
     this.#disposal.dereference(old);
-    if (conflict) this.#separate(group, member);
+    if (conflict) this.#part(group, member);
     else {
       groups.degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
       this.#port.describe(group);
@@ -482,14 +477,12 @@ export class Reprotection {
   }
 
   /** Two members of a group are on one server: this one and the rest go separate ways. */
-  #separate(group: number, member: number): void {
-    this.#readPage(member);
-    this.#groups.remove(member);
-    const own = this.#groups.make(GroupState.BARE);
-    this.#groups.add(own, this.#page, true);
-    this.#disposal.dropParity(group);
-    this.#groups.state[group] = GroupState.BARE;
-    this.#groups.degraded[group] = 0;
-    this.classify(own);
+  #part(group: number, member: number): void {
+    const server = this.#port.table.at(this.#groups.parityHolder[group]!);
+    const hasOperation = this.#operations.underWay < this.#operations.size;
+    if (!this.#parting.begin(group) || !hasOperation || !this.#takesParity(server)) return;
+    const operation = this.#newGroup(server);
+    this.#plans.includeBut(operation, group, member);
+    this.#begin(operation, server);
   }
 }

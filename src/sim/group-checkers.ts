@@ -11,7 +11,7 @@ const words = new Uint32Array(part.buffer);
 /** Groups of a client, at any time; `share` of them are looked at closely. */
 export function checkGroups(client: SimClient, nodes: SimNodes, chosen: () => boolean): void {
   visitGroups(client, (group) => {
-    checkDistinct(client, group);
+    if (group.state !== "parting") checkDistinct(client, group);
     if (group.state === "protected" && chosen()) checkParity(client, group, nodes);
   });
 }
@@ -60,7 +60,7 @@ function addPart(
 /** When all is quiet: every group is whole, and no group is left that means nothing. */
 export function checkGroupsQuiet(client: SimClient, nodes: SimNodes): void {
   visitGroups(client, (group) => {
-    if (group.state === "closing" || group.state === "unprotected") fail(client, group, "when all is quiet");
+    if (["closing", "parting", "unprotected"].includes(group.state)) fail(client, group, "when all is quiet");
     if (!group.members.some((member) => member.live)) fail(client, group, "has no live page");
     if (group.state === "protected" && !nodes.lives(group.holder))
       fail(client, group, "is on a server that is gone");

@@ -19,7 +19,7 @@ export interface MemberView {
  */
 export interface GroupView {
   readonly id: number;
-  readonly state: "open" | "closing" | "protected" | "unprotected";
+  readonly state: "open" | "closing" | "protected" | "parting" | "unprotected";
   /** Identity of the server that has its parity page, if one has. */
   readonly holder: string | undefined;
   /** Identity of the server that its parity page was sent to; its acknowledgement may be on its way. */
@@ -31,6 +31,7 @@ const STATES: Readonly<Record<number, GroupView["state"]>> = {
   [GroupState.OPEN]: "open",
   [GroupState.CLOSING]: "closing",
   [GroupState.PROTECTED]: "protected",
+  [GroupState.PARTING]: "parting",
   [GroupState.BARE]: "unprotected",
 };
 

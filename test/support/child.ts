@@ -64,6 +64,7 @@ export class Child {
     what: string,
     ready: () => T | undefined | Promise<T | undefined>,
     timeoutMs = 20_000,
+    intervalMs = 20,
   ): Promise<T> {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
@@ -74,7 +75,7 @@ export class Child {
       if (Date.now() > deadline) {
         throw new Error(`${this.title}: no ${what} within ${timeoutMs} ms\n${this.stdout}${this.stderr}`);
       }
-      await sleep(20);
+      await sleep(intervalMs);
     }
   }
 

@@ -86,6 +86,7 @@ export class NodeCluster {
     what: string,
     holds: (figures: ClientFigures, status: StatusDocument) => boolean,
     timeoutMs: number,
+    intervalMs?: number,
   ): Promise<void> {
     let last: ClientFigures | undefined;
     const look = async () => {
@@ -95,7 +96,7 @@ export class NodeCluster {
       return last !== undefined && holds(last, status) ? true : undefined;
     };
     try {
-      await this.client.child.until(what, look, timeoutMs);
+      await this.client.child.until(what, look, timeoutMs, intervalMs);
     } catch (error) {
       throw new Error(`${what}: last figures ${JSON.stringify(last)}`, { cause: error });
     }

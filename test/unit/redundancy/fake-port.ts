@@ -112,6 +112,7 @@ const over = (port: FakePort, mode: "mirror" | "parity"): LoggedRedundancy =>
     operationsMax: 4,
     lostAfterMs: 1_000,
     retryMs: 100,
+    pagesPerSecond: 1_000_000,
     reclaimShare: 0.6,
   });
 

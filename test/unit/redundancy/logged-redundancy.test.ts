@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
+import { ResultStatus } from "../../../proto/peer/index.ts";
 import { GroupState } from "../../../src/redundancy/group-table.ts";
 import type { LoggedRedundancy } from "../../../src/redundancy/logged-redundancy.ts";
 import { FakePort, OperationKind, parityOver } from "./fake-port.ts";
@@ -86,5 +87,108 @@ describe("parity of a client whose servers come and go", () => {
     expect(port.invalidated).toEqual(["p/1001"]);
     expect(redundancy.figures().unprotected).toBe(0);
     expect(port.lost).toEqual([]);
+  });
+
+  /** Two pages in a protected group, one of them on a server that is gone: its rebuild has begun. */
+  const loseOne = (slots: [number, number], parity: string): void => {
+    hold(slots[0], "a");
+    hold(slots[1], "b");
+    redundancy.tick(0);
+    redundancy.parityHeld(port.puts.at(-1)!.accumulator);
+    expect(port.puts.at(-1)!.holder.name).toBe(parity);
+  };
+
+  it("gives a lost page up when what should make up for it is wrong time and again, and not before", () => {
+    for (const name of ["a", "b", "c"]) port.serve(name);
+    port.serve("p", "parity");
+    loseOne([0, 1], "p");
+    const first = port.table.byIdentity("a")!;
+    port.unlink(first);
+    port.table.setDead(first);
+    redundancy.holderDead(first);
+    let nowMs = 5_000;
+    for (let tries = 1; tries <= 6; tries += 1) {
+      redundancy.tick(nowMs);
+      expect(port.operations).toHaveLength(tries);
+      expect(port.operations.at(-1)!.kind).toBe(OperationKind.REBUILD);
+      expect(port.lost).toEqual([]);
+      redundancy.operationDone(port.operations.at(-1)!.index, ResultStatus.WRONG, 0);
+      redundancy.tick(nowMs + 1);
+      nowMs += 20_000;
+    }
+    expect(port.lost).toEqual([0]);
+    expect(redundancy.groups.liveOf(1)).toBeGreaterThanOrEqual(0);
+  });
+
+  it("does not hold others up for a group that comes out wrong", () => {
+    for (const name of ["a", "b", "c"]) port.serve(name);
+    port.serve("p", "parity");
+    loseOne([0, 1], "p");
+    loseOne([2, 3], "p");
+    const first = port.table.byIdentity("a")!;
+    port.unlink(first);
+    port.table.setDead(first);
+    redundancy.holderDead(first);
+    redundancy.tick(5_000);
+    expect(port.operations).toHaveLength(2);
+    redundancy.operationDone(port.operations[0]!.index, ResultStatus.WRONG, 0);
+    redundancy.operationDone(port.operations[1]!.index, ResultStatus.OK, 7);
+    expect(port.moved).toHaveLength(1);
+    redundancy.tick(5_001);
+    expect(port.operations).toHaveLength(2);
+    hold(4, "b");
+    hold(5, "c");
+    redundancy.tick(5_002);
+    expect(port.lost).toEqual([]);
+    redundancy.tick(5_300);
+    expect(port.operations).toHaveLength(3);
+  });
+
+  it("composes the rest of a group from the page that must go its own way, not from all the others", () => {
+    port.serve("a");
+    port.serve("b");
+    port.serve("p", "parity");
+    loseOne([0, 1], "p");
+    const first = port.table.byIdentity("a")!;
+    port.unlink(first);
+    port.table.setDead(first);
+    redundancy.holderDead(first);
+    redundancy.tick(5_000);
+    redundancy.operationDone(port.operations[0]!.index, ResultStatus.OK, 7);
+    const rebuilt = Number(port.moved[0]!.split("/")[1]);
+    expect(port.moved).toEqual([`0 to b/${rebuilt}`]);
+    const rest = port.operations[1]!;
+    expect(rest.kind).toBe(OperationKind.COMPOSE);
+    expect(rest.sources).toContain(rebuilt);
+    expect(rest.sources).not.toContain(101);
+    expect(redundancy.figures().unprotected).toBe(2);
+    redundancy.operationDone(rest.index, ResultStatus.OK, 0);
+    expect(redundancy.figures().unprotected).toBe(1);
+    redundancy.tick(5_001);
+    expect(port.operations[2]).toMatchObject({ kind: OperationKind.COMPOSE, sources: [rebuilt] });
+    redundancy.operationDone(port.operations[2]!.index, ResultStatus.OK, 0);
+    expect(redundancy.figures().unprotected).toBe(0);
+    expect(port.lost).toEqual([]);
+  });
+
+  it("goes on without a parity when two of a group share a server and no new group can be made", () => {
+    port.serve("a");
+    port.serve("b");
+    port.serve("p", "parity");
+    loseOne([0, 1], "p");
+    const first = port.table.byIdentity("a")!;
+    port.unlink(first);
+    port.table.setDead(first);
+    redundancy.holderDead(first);
+    redundancy.tick(5_000);
+    redundancy.operationDone(port.operations[0]!.index, ResultStatus.OK, 7);
+    redundancy.operationDone(port.operations[1]!.index, ResultStatus.UNREACHABLE, 0);
+    expect(redundancy.figures().unprotected).toBe(2);
+    const groups = [0, 1].map((slot) => redundancy.groups.groupOf(redundancy.groups.liveOf(slot)));
+    expect(groups[0]).not.toBe(groups[1]);
+    for (const group of groups) expect(redundancy.groups.state[group]).toBe(GroupState.BARE);
+    redundancy.tick(6_000);
+    for (const { index } of port.operations.slice(2)) redundancy.operationDone(index, ResultStatus.OK, 0);
+    expect(redundancy.figures().unprotected).toBe(0);
   });
 });

@@ -1,0 +1,59 @@
+import { beginGetPage, PAGE_ID_BYTES, PAGES_PER_FRAME_MAX, putWide } from "../../proto/peer/index.ts";
+import type { OutQueue } from "../base/out-queue.ts";
+import { FrameQueue } from "./frame-queue.ts";
+import { type FrameTable, NO_FRAME } from "./frame-table.ts";
+
+/** Frames whose pages a server is to be asked for, in as few GETPAGEs as possible. */
+export class GetQueue {
+  readonly #out: OutQueue;
+  readonly #frames: FrameTable;
+  readonly #queue: FrameQueue;
+  #urgent = false;
+
+  constructor(out: OutQueue, frames: FrameTable) {
+    this.#out = out;
+    this.#frames = frames;
+    this.#queue = new FrameQueue(frames);
+  }
+
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  get head(): number {
+    return this.#queue.head;
+  }
+
+  /** True if one of them is not to wait for company. */
+  get isUrgent(): boolean {
+    return this.#urgent;
+  }
+
+  /** Frames that go into the next GETPAGE. */
+  get batch(): number {
+    return Math.min(this.#queue.length, PAGES_PER_FRAME_MAX);
+  }
+
+  push(frame: number, urgent: boolean): void {
+    this.#queue.push(frame);
+    this.#urgent ||= urgent;
+  }
+
+  shift(): number {
+    return this.#queue.shift();
+  }
+
+  /** Encodes the next GETPAGE; its frames stay linked to each other. */
+  send(seq: number): void {
+    const count = this.batch;
+    let at = beginGetPage(this.#out, count, seq);
+    let last = NO_FRAME;
+    for (let i = 0; i < count; i += 1) {
+      last = this.#queue.shift();
+      putWide(this.#out.view, at, this.#frames.pageId[last]!);
+      at += PAGE_ID_BYTES;
+    }
+    this.#frames.next[last] = NO_FRAME;
+    if (this.#queue.length === 0) this.#urgent = false;
+  }
+}

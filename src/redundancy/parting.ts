@@ -1,0 +1,74 @@
+import type { GroupDisposal } from "./group-disposal.ts";
+import { GroupState, type GroupTable, NONE } from "./group-table.ts";
+import type { RedundancyPort } from "./redundancy.ts";
+import type { Standing } from "./standing.ts";
+
+export interface PartingOptions {
+  groups: GroupTable;
+  port: RedundancyPort;
+  standing: Standing;
+  disposal: GroupDisposal;
+  /** Puts a group where its state says. */
+  classify: (group: number) => void;
+}
+
+/**
+ * Groups of which two members have come to be on one server, for want of another: one of them is to go its own way.
+ *
+ *     PROTECTED -> begin -> PARTING -> COMPOSE of the rest, from the old parity and the member that goes: one page
+ *                              |        \-> done: the member is a bare group, the old group is dropped
+ *                              \-> failed, or not begun: the member and the rest are bare groups
+ */
+export class Parting {
+  readonly #groups: GroupTable;
+  readonly #options: PartingOptions;
+
+  constructor(options: PartingOptions) {
+    this.#groups = options.groups;
+    this.#options = options;
+  }
+
+  /** Two members of the group share a server from here on. True if the rest can be composed. */
+  begin(group: number): boolean {
+    const { state, live } = this.#groups;
+    const isWhole = !this.#options.standing.isDegraded(group);
+    state[group] = GroupState.PARTING;
+    return isWhole && live[group]! > 1;
+  }
+
+  /** The live members that are to stay together have left for a new group: who is left alive goes its own way. */
+  done(group: number): void {
+    if (this.#groups.state[group] !== GroupState.PARTING) return;
+    this.#groups.state[group] = GroupState.PROTECTED;
+    for (let m = this.#groups.last(group) - 1; m >= this.#groups.first(group); m -= 1) {
+      if (this.#groups.alive[m] === 1) this.#goOwnWay(m);
+    }
+  }
+
+  /** There is no new group: the parity is given up, since it does not protect those who share a server. */
+  failed(group: number): void {
+    const groups = this.#groups;
+    if (groups.state[group] !== GroupState.PARTING) return;
+    this.#options.disposal.dropParity(group);
+    groups.state[group] = GroupState.BARE;
+    groups.degraded[group] = 0;
+    this.#options.disposal.purge(group);
+    const shared = this.#shared(group);
+    if (shared !== NONE) this.#goOwnWay(shared);
+  }
+
+  /** A member whose server has another one, or NONE. */
+  #shared(group: number): number {
+    const groups = this.#groups;
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (this.#options.standing.sharesHolder(group, m, groups.holder[m]!)) return m;
+    }
+    return NONE;
+  }
+
+  #goOwnWay(member: number): void {
+    const own = this.#groups.make(GroupState.BARE);
+    this.#groups.transfer(member, own);
+    this.#options.classify(own);
+  }
+}
