@@ -51,6 +51,12 @@ const WAYS: readonly (Way & { readonly title: string })[] = [
     incidents: parityThenMemory,
   },
   {
+    ...STRICKEN,
+    title: "mirror, two servers lost, one by one",
+    redundancy: "mirror",
+    incidents: oneAfterTheOther,
+  },
+  {
     ...COMMON,
     title: "parity, local, bounded load",
     kind: "local",
