@@ -273,7 +273,13 @@ export class Reprotection {
     return this.#begin(operation, server);
   }
 
+  /** Mends what a loss has left: at a bounded rate. */
   #begin(operation: Operation, server: Holder): boolean {
+    this.#pace.spend(operation.sourceCount);
+    return this.#start(operation, server);
+  }
+
+  #start(operation: Operation, server: Holder): boolean {
     const groups = this.#groups;
     for (let i = 0; i < operation.fromCount; i += 1) {
       groups.busy[operation.from[i]!]! += 1;
@@ -284,7 +290,6 @@ export class Reprotection {
       target.unackedPages += 1;
       target.references += 1;
     }
-    this.#pace.spend(operation.sourceCount);
     server.references += 1;
     if (this.#port.operate(server, operation)) return true;
     this.operationDone(operation.index, ResultStatus.UNREACHABLE, 0);
@@ -363,7 +368,7 @@ export class Reprotection {
       const operation = this.#newGroup(server);
       this.#plans.include(operation, first);
       this.#fillUp(operation, first, live);
-      if (this.#plans.frees(operation)) return this.#begin(operation, server);
+      if (this.#plans.frees(operation)) return this.#start(operation, server);
       this.#groups.free(operation.group);
       this.#operations.give(operation);
     }

@@ -103,7 +103,7 @@ export class FakePort implements RedundancyPort {
   notice(): void {}
 }
 
-const over = (port: FakePort, mode: "mirror" | "parity"): LoggedRedundancy =>
+const over = (port: FakePort, mode: "mirror" | "parity", pagesPerSecond = 1_000_000): LoggedRedundancy =>
   new LoggedRedundancy({
     port,
     slots: 64,
@@ -112,11 +112,12 @@ const over = (port: FakePort, mode: "mirror" | "parity"): LoggedRedundancy =>
     operationsMax: 4,
     lostAfterMs: 1_000,
     retryMs: 100,
-    pagesPerSecond: 1_000_000,
+    pagesPerSecond,
     reclaimShare: 0.6,
   });
 
-export const parityOver = (port: FakePort): LoggedRedundancy => over(port, "parity");
+export const parityOver = (port: FakePort, pagesPerSecond?: number): LoggedRedundancy =>
+  over(port, "parity", pagesPerSecond);
 export const mirrorOver = (port: FakePort): LoggedRedundancy => over(port, "mirror");
 
 export { OperationKind };

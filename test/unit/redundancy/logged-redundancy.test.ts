@@ -191,4 +191,30 @@ describe("parity of a client whose servers come and go", () => {
     for (const { index } of port.operations.slice(2)) redundancy.operationDone(index, ResultStatus.OK, 0);
     expect(redundancy.figures().unprotected).toBe(0);
   });
+
+  it("mends at the rate that is set, which reclaiming does not use up", () => {
+    redundancy = parityOver(port, 40);
+    for (const name of ["a", "b", "c", "d"]) port.serve(name);
+    port.serve("p", "parity");
+    for (let slot = 0; slot < 8; slot += 2) loseOne([slot, slot + 1], "p");
+    for (const slot of [1, 3]) redundancy.pageDead(slot);
+    port.table.byIdentity("d")!.report({ free: 1, limit: 100, used: 99 });
+    redundancy.tick(10_000);
+    expect(port.operations.length).toBeGreaterThan(0);
+    for (let i = 0; i < port.operations.length; i += 1) {
+      redundancy.operationDone(port.operations[i]!.index, ResultStatus.OK, 0);
+      redundancy.tick(10_000);
+    }
+    const reclaims = port.operations.length;
+    const first = port.table.byIdentity("a")!;
+    port.unlink(first);
+    port.table.setDead(first);
+    redundancy.holderDead(first);
+    const mends = () => port.operations.slice(reclaims).filter(({ kind }) => kind === OperationKind.REBUILD);
+    redundancy.tick(10_000);
+    // Four pages in a tenth of a second, two for each.
+    expect(mends()).toHaveLength(2);
+    redundancy.tick(10_200);
+    expect(mends()).toHaveLength(4);
+  });
 });
