@@ -299,7 +299,8 @@ export class ServerLinks implements LinkPort {
     this.#options.counters.linksMade += 1;
     route.wantedMs = undefined;
     route.refusedUntilMs = Number.NEGATIVE_INFINITY;
-    for (let frame = route.gets.shift(); frame !== NO_FRAME; frame = route.gets.shift()) link.getPage(frame);
+    for (let frame = route.gets.shift(); frame !== NO_FRAME; frame = route.gets.shift())
+      link.getPage(frame, true);
   }
 
   capacity(): void {}

@@ -1,51 +1,92 @@
-import { type GroupTable, NONE } from "./group-table.ts";
+import type { GivingUp } from "./giving-up.ts";
+import { GroupState, type GroupTable, NONE } from "./group-table.ts";
+import { type Operation, OperationKind } from "./operation.ts";
+import type { Parting } from "./parting.ts";
+import type { Standing } from "./standing.ts";
 
-/** What comes out wrong so often is wrong. */
+/** A page that comes out wrong so often, one time after the other, is wrong. */
 const WRONG_MAX = 6;
 /** Time until the next try, after the first that came out wrong; twice as long each time. */
 const WAIT_MS_MIN = 200;
 const WAIT_MS_MAX = 10_000;
-/** Groups remembered; beyond it the oldest is forgotten, and merely tried again too soon. */
-const REMEMBERED_MAX = 4096;
+
+export interface DoubtsOptions {
+  groups: GroupTable;
+  standing: Standing;
+  parting: Parting;
+  givingUp: GivingUp;
+}
 
 interface Doubt {
   times: number;
   untilMs: number;
+  /** The page that was to be made anew, and how often in a row that came out wrong. */
+  pageId: number;
+  rebuilds: number;
 }
 
 /**
  * Groups of which some page is not what it should be, so that what was computed from them came out wrong. They are
- * let be for a while, for the sake of those that are right. A group is known by its first member's page.
+ * let be for a while, then tried by themselves, for the sake of those that are right.
  */
 export class Doubts {
-  readonly #groups: GroupTable;
   readonly #all = new Map<number, Doubt>();
+  readonly #options: DoubtsOptions;
   nowMs = 0;
 
-  constructor(groups: GroupTable) {
-    this.#groups = groups;
+  constructor(options: DoubtsOptions) {
+    this.#options = options;
   }
 
-  #key(group: number): number {
-    return this.#groups.count[group] === 0 ? NONE : this.#groups.pageId[this.#groups.first(group)]!;
+  /** True if something of the group came out wrong, and nothing right since. */
+  knows(group: number): boolean {
+    return this.#all.has(group);
   }
 
   /** True if the group is to be let be for now. */
   has(group: number): boolean {
-    if (this.#all.size === 0) return false;
-    const doubt = this.#all.get(this.#key(group));
+    const doubt = this.#all.get(group);
     return doubt !== undefined && this.nowMs < doubt.untilMs;
   }
 
-  /** What was computed from the group came out wrong. True if that has happened often enough to be believed. */
-  add(group: number): boolean {
-    const key = this.#key(group);
-    const times = (this.#all.get(key)?.times ?? 0) + 1;
-    this.#all.delete(key);
-    if (times >= WRONG_MAX) return true;
-    const waitMs = Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** (times - 1));
-    this.#all.set(key, { times, untilMs: this.nowMs + waitMs });
-    if (this.#all.size > REMEMBERED_MAX) this.#all.delete(this.#all.keys().next().value!);
-    return false;
+  /** True if this page cannot be made from the others of its group: that was tried time and again. */
+  isSureOf(member: number): boolean {
+    const { groups } = this.#options;
+    const doubt = this.#all.get(groups.groupOf(member));
+    return doubt?.pageId === groups.pageId[member] && doubt!.rebuilds >= WRONG_MAX;
+  }
+
+  /** Something that the operation needed is not what it should be. */
+  wrong(operation: Operation): void {
+    const { groups, standing, parting, givingUp } = this.#options;
+    const isRebuild = operation.kind === OperationKind.REBUILD;
+    for (let i = 0; i < operation.fromCount; i += 1)
+      this.#add(operation.from[i]!, isRebuild ? operation.pageId : NONE);
+    const group = operation.from[0]!;
+    if (groups.busy[group]! > 0) return;
+    if (isRebuild) {
+      const member = groups.find(operation.slot, operation.pageId);
+      if (this.isSureOf(member) && standing.isDead(groups.holder[member]!)) givingUp.parityAndLost(group);
+    } else if (operation.fromCount === 1 && groups.state[group] === GroupState.BARE) {
+      // Those that are right need not wait for the one that is not.
+      parting.scatter(group);
+    }
+  }
+
+  /** A page of the group (NONE: its parity) that was to be made came out wrong. */
+  #add(group: number, pageId: number): void {
+    const doubt = this.#all.get(group) ?? { times: 0, untilMs: 0, pageId, rebuilds: 0 };
+    doubt.untilMs = this.nowMs + Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** doubt.times);
+    doubt.times += 1;
+    if (pageId !== NONE) {
+      doubt.rebuilds = doubt.pageId === pageId ? doubt.rebuilds + 1 : 1;
+      doubt.pageId = pageId;
+    }
+    this.#all.set(group, doubt);
+  }
+
+  /** The group is right, or is no more. */
+  forget(group: number): void {
+    this.#all.delete(group);
   }
 }

@@ -161,6 +161,9 @@ export class LoggedRedundancy implements Redundancy {
           : this.#recover(member, frame, isDead);
       case GroupState.BARE:
         return isDead ? Rescue.NEVER : Rescue.LATER;
+      case GroupState.CLOSING:
+        this.#log.hurry();
+        return Rescue.LATER;
       default:
         return Rescue.LATER;
     }
@@ -200,7 +203,7 @@ export class LoggedRedundancy implements Redundancy {
     const { groups } = this;
     const member = groups.liveOf(slot);
     const group = groups.groupOf(member);
-    if (groups.state[group] === GroupState.BARE) return false;
+    if (groups.state[group] === GroupState.BARE || this.#reprotection.doubts.isSureOf(member)) return false;
     if (groups.state[group] !== GroupState.PROTECTED) return true;
     const isDead = (holder: number): boolean => this.#port.table.at(holder).state === "dead";
     for (let m = groups.first(group); m < groups.last(group); m += 1) {

@@ -33,6 +33,8 @@ export class Operation {
   target = 0;
   /** Index of the parity server's holder. */
   server = 0;
+  /** COMPOSE: for the sake of dead members' frames, not of protection. */
+  reclaims = false;
 
   constructor(index: number) {
     this.index = index;
@@ -41,6 +43,7 @@ export class Operation {
   reset(kind: number): void {
     this.kind = kind;
     this.group = -1;
+    this.reclaims = false;
     this.fromCount = 0;
     this.memberCount = 0;
     this.sourceCount = 0;

@@ -1,6 +1,9 @@
 /** What may be saved up, milliseconds: as long as the clock may stand still between two ticks. */
 const SAVED_MS = 100;
 
+/** What may be owed, milliseconds. */
+const OWED_MS = 1_000;
+
 /** So many pages a second, on average over a tenth of a second; what is begun may exceed it by itself. */
 export class Pace {
   readonly #pagesPerMs: number;
@@ -24,6 +27,6 @@ export class Pace {
   }
 
   spend(pages: number): void {
-    this.#pages -= pages;
+    this.#pages = Math.max(this.#pages - pages, -OWED_MS * this.#pagesPerMs);
   }
 }

@@ -146,6 +146,11 @@ export class ParityLog {
     this.#finish(group);
   }
 
+  /** Somebody waits for a group that is closing. */
+  hurry(): void {
+    this.#hurry = true;
+  }
+
   #finish(group: number): void {
     this.#leaveRing(group);
     this.#toBeSent(group);
@@ -174,6 +179,7 @@ export class ParityLog {
 
   /** Closes all open groups, or those with a member on the holder. */
   closeAll(holder = NONE): void {
+    this.#hurry = true;
     for (let at = this.#head; at < this.#tail; at += 1) {
       const group = this.#ring[at % RING]!;
       if (group === NONE) continue;
@@ -197,7 +203,6 @@ export class ParityLog {
   /** All groups that are open or closing now are waited for: true once none of them is closing any more. */
   barrier(): () => boolean {
     this.closeAll();
-    this.#hurry = true;
     const epoch = this.#epoch;
     this.#epoch = (this.#epoch + 1) & 0x7fff_ffff;
     return () => this.#nobodyToSendTo || !this.#anyClosingUpTo(epoch);

@@ -57,6 +57,11 @@ export class Parting {
     if (shared !== NONE) this.#goOwnWay(shared);
   }
 
+  /** Each member of a bare group becomes a bare group. */
+  scatter(group: number): void {
+    for (let m = this.#groups.last(group) - 1; m > this.#groups.first(group); m -= 1) this.#goOwnWay(m);
+  }
+
   /** A member whose server has another one, or NONE. */
   #shared(group: number): number {
     const groups = this.#groups;

@@ -56,6 +56,7 @@ export interface ReprotectionOptions {
 export class Reprotection {
   /** mirror: does the work instead. */
   readonly copies: MirrorCopies;
+  readonly doubts: Doubts;
   /** False: no group is bare or degraded. True: some may be; whoever finds that none is may say so. */
   mayBeAtRisk = false;
   readonly #groups: GroupTable;
@@ -69,10 +70,11 @@ export class Reprotection {
   readonly #absences: Absences;
   readonly #parting: Parting;
   readonly #givingUp: GivingUp;
-  readonly #doubts: Doubts;
   readonly #pace: Pace;
   #pausedUntilMs = 0;
   #reclaiming = false;
+  /** Operations under way that reclaim. */
+  #reclaims = 0;
   #busyGroup = NONE;
   readonly #outsideGroup = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
@@ -96,7 +98,7 @@ export class Reprotection {
     };
     this.#parting = new Parting(parts);
     this.#givingUp = new GivingUp(parts);
-    this.#doubts = new Doubts(options.groups);
+    this.doubts = new Doubts({ ...parts, parting: this.#parting, givingUp: this.#givingUp });
     this.copies = new MirrorCopies({
       ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
       ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
@@ -131,7 +133,8 @@ export class Reprotection {
   /** Puts the group where its state says; drops one that nothing is alive in. */
   classify(group: number): void {
     const { state, busy, live, degraded } = this.#groups;
-    if (state[group] === GroupState.BARE || degraded[group] === 1) this.mayBeAtRisk = true;
+    const isWhole = degraded[group] === 0 && state[group] !== GroupState.BARE;
+    if (!isWhole || state[group] === GroupState.PARTING) this.mayBeAtRisk = true;
     if (busy[group]! > 0 || (state[group] !== GroupState.PROTECTED && state[group] !== GroupState.BARE)) {
       this.#lists.put(group, NONE);
     } else if (live[group] === 0) this.drop(group);
@@ -151,6 +154,7 @@ export class Reprotection {
   }
 
   drop(group: number): void {
+    this.doubts.forget(group);
     this.#disposal.drop(group);
   }
 
@@ -188,7 +192,7 @@ export class Reprotection {
   /** Begins as many operations as may be under way. */
   work(nowMs: number): void {
     this.#absences.nowMs = nowMs;
-    this.#doubts.nowMs = nowMs;
+    this.doubts.nowMs = nowMs;
     if (this.#options.mirror) {
       this.#workOn(DEGRADED, (group) => this.copies.mend(group));
       this.#workOn(BARE, (group) => this.copies.copy(group));
@@ -206,7 +210,7 @@ export class Reprotection {
     while (idle < LOOKED_AT && idle < this.#lists.length(list)) {
       if (this.#operations.underWay >= this.#operations.size || this.#pace.isSpent) return;
       const group = this.#lists.head(list);
-      if (!this.#doubts.has(group) && step(group)) continue;
+      if (!this.doubts.has(group) && step(group)) continue;
       if (this.#lists.of(group) === list) this.#lists.rotate(group);
       idle += 1;
     }
@@ -248,6 +252,7 @@ export class Reprotection {
     const group = this.#groups.groupOf(member);
     const { state, busy, parityHolder } = this.#groups;
     if (this.#options.mirror || state[group] !== GroupState.PROTECTED || busy[group]! > 0) return;
+    if (this.doubts.has(group)) return;
     if (this.#operations.underWay >= this.#operations.size) return;
     if (!this.#port.isLinked(parityHolder[group]!)) return;
     for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
@@ -319,10 +324,11 @@ export class Reprotection {
     if (server === undefined || !this.#standing.livesLinked(group)) return false;
     const operation = this.#newGroup(server);
     this.#plans.include(operation, group, true);
-    let other = bare;
+    // One in doubt is composed by itself.
+    let other = this.doubts.knows(group) ? NONE : bare;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      const isGood = !this.#doubts.has(other) && this.#standing.livesLinked(other);
+      const isGood = !this.doubts.knows(other) && this.#standing.livesLinked(other);
       if (isGood && this.#plans.fits(operation, other)) this.#plans.include(operation, other, true);
       other = next;
     }
@@ -347,13 +353,13 @@ export class Reprotection {
    */
   #reclaim(): void {
     const most = this.#operations.size / 2;
-    if (this.#operations.underWay * 4 > most) return;
+    if (this.#reclaims * 4 > most) return;
     const { liveMembers, deadMembers, groups } = this.#groups;
     const waste = deadMembers + groups - this.#options.reclaimShare * liveMembers;
     if (waste > 64 + liveMembers / 64) this.#reclaiming = true;
     else if (waste <= 0) this.#reclaiming = false;
     if (deadMembers === 0 || !(this.#reclaiming || this.#port.table.someShortOfRoom)) return;
-    while (this.#operations.underWay < most && this.#reclaimOne());
+    while (this.#reclaims < most && this.#operations.underWay < most && this.#reclaimOne());
   }
 
   #reclaimOne(): boolean {
@@ -364,11 +370,15 @@ export class Reprotection {
       const server = this.#port.table.at(groups.parityHolder[first]!);
       if (!this.#port.takesPages(server)) return false;
       this.#lists.rotate(first);
-      if (this.#doubts.has(first)) continue;
+      if (this.doubts.knows(first)) continue;
       const operation = this.#newGroup(server);
       this.#plans.include(operation, first);
       this.#fillUp(operation, first, live);
-      if (this.#plans.frees(operation)) return this.#start(operation, server);
+      if (this.#plans.frees(operation)) {
+        operation.reclaims = true;
+        this.#reclaims += 1;
+        return this.#start(operation, server);
+      }
       this.#groups.free(operation.group);
       this.#operations.give(operation);
     }
@@ -383,7 +393,7 @@ export class Reprotection {
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;
-        const isGood = group !== first && !this.#doubts.has(group);
+        const isGood = group !== first && !this.doubts.knows(group);
         if (isGood && this.#plans.fits(operation, group)) this.#plans.include(operation, group);
         group = next;
       }
@@ -396,22 +406,12 @@ export class Reprotection {
     const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
-    if (status === ResultStatus.WRONG) this.#doubt(operation);
+    if (operation.reclaims) this.#reclaims -= 1;
+    if (status === ResultStatus.WRONG) this.doubts.wrong(operation);
     else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
     if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
     else this.#rebuilt(operation, status, checksum);
     this.#operations.give(operation);
-  }
-
-  /** Something that the operation needed is not what it should be. */
-  #doubt(operation: Operation): void {
-    for (let i = 0; i < operation.fromCount; i += 1) {
-      const group = operation.from[i]!;
-      const isSure = this.#doubts.add(group);
-      if (operation.kind !== OperationKind.REBUILD || !isSure || this.#groups.busy[group]! > 0) continue;
-      const member = this.#groups.find(operation.slot, operation.pageId);
-      if (this.#standing.isDead(this.#groups.holder[member]!)) this.#givingUp.parityAndLost(group);
-    }
   }
 
   #composed(operation: Operation, status: number): void {
@@ -459,6 +459,7 @@ export class Reprotection {
   /** The member is at the target now, under its new id. */
   #relocate(operation: Operation, group: number, checksum: number): void {
     const groups = this.#groups;
+    this.doubts.forget(group);
     const { slot, target, newPageId } = operation;
     const member = groups.find(slot, operation.pageId);
     if (groups.alive[member] === 0) {

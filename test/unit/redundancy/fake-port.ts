@@ -10,7 +10,7 @@ const ACCUMULATORS = 4;
 /** A client's core around its redundancy, whose links are a set and whose sending is a list of what was asked for. */
 export class FakePort implements RedundancyPort {
   readonly table = new IpTable(new Prng(1));
-  readonly accumulators = ACCUMULATORS;
+  readonly accumulators: number;
   readonly linked = new Set<number>();
   readonly invalidated: string[] = [];
   readonly puts: { accumulator: number; holder: Holder }[] = [];
@@ -20,8 +20,13 @@ export class FakePort implements RedundancyPort {
   readonly moved: string[] = [];
   /** Whether what was read into accumulators is what it should be. */
   holdsPages = true;
-  readonly #free = Array.from({ length: ACCUMULATORS }, (_, i) => i);
+  readonly #free: number[];
   #pageId = 1000;
+
+  constructor(accumulators = ACCUMULATORS) {
+    this.accumulators = accumulators;
+    this.#free = Array.from({ length: accumulators }, (_, i) => i);
+  }
 
   /** A server that is linked and has room. */
   serve(name: string, role: HolderRole = "server", free = 100): Holder {
