@@ -2,6 +2,7 @@ import { ConfigError, quote } from "../base/config-error.ts";
 import { REDUNDANCIES, type Redundancy, type SimOptions } from "../sim/sim-options.ts";
 import { runSeed, type SimResult } from "../sim/simulation.ts";
 import type { Command } from "./command.ts";
+import { Progress } from "./progress.ts";
 import { parseWhole } from "./values.ts";
 
 const SEEDS_DEFAULT = 100;
@@ -52,6 +53,7 @@ export const simCommand: Command = {
     const asked = readAsked(commandLine);
     const startedMs = performance.now();
     const sums = { failed: 0, simulatedMs: 0, requests: 0, faults: 0 };
+    const progress = new Progress(host, asked.count, startedMs);
     for (let seed = asked.first; seed < asked.first + asked.count; seed += 1) {
       const print = asked.trace ? (line: string) => host.print(`${line}\n`) : undefined;
       const result = runSeed(seed, asked.given, {}, print);
@@ -60,11 +62,14 @@ export const simCommand: Command = {
       sums.faults += result.faults;
       if (result.violation !== undefined) {
         sums.failed += 1;
+        progress.clear();
         host.print(failureText(seed, asked, result));
       }
+      if (!asked.trace) progress.show(seed + 1 - asked.first, sums.failed, performance.now());
       // Lets what was printed go out, and signals in.
       await new Promise((resolve) => setImmediate(resolve));
     }
+    progress.clear();
     const seconds = (performance.now() - startedMs) / 1000;
     host.print(
       `${asked.count} runs, ${sums.failed} failed: ${Math.round(sums.simulatedMs / 1000)} s simulated in ` +
