@@ -331,8 +331,7 @@ export class ClientCore implements LinkPort {
     link.surrender(
       (frame) => {
         if (this.#returnParity(holder, frame)) return;
-        // The server may have the page, and an INVALIDATE for that copy may be on its way, even over an older
-        // connection: it must not hit the page where it is sent next.
+        // An INVALIDATE for the copy that the server may have must not hit the page where it is sent next.
         this.#identify(frame);
         this.#placeAgain(holder, frame);
       },
@@ -348,6 +347,7 @@ export class ClientCore implements LinkPort {
   #returnParity(holder: Holder, frame: number): boolean {
     if (frame < this.frames.count) return false;
     holder.unackedPages -= 1;
+    this.frames.placedOn[frame] = NO_FRAME;
     this.#redundancy.parityReturned(frame - this.frames.count);
     return true;
   }

@@ -42,6 +42,10 @@ describe("the simulator", () => {
     expect(covered).toBeGreaterThanOrEqual(3);
   });
 
+  it("takes a copy that came back, and was not sent again yet, for one that the client still has", () => {
+    expect(runSeed(6973).violation?.message).toBeUndefined();
+  });
+
   it("loses pages where two servers die at a time, and says which may be lost", () => {
     const results = [1, 2, 3, 4].map((seed) => runSeed(seed, { ...grouped, losses: "two" }));
     for (const { violation } of results) expect(violation?.message).toBeUndefined();
