@@ -1,21 +1,14 @@
 import type { GivingUp } from "./giving-up.ts";
-import { GroupState, type GroupTable, NONE } from "./group-table.ts";
+import type { GroupParts } from "./group-parts.ts";
+import { GroupState, NONE } from "./group-table.ts";
 import { type Operation, OperationKind } from "./operation.ts";
 import type { Parting } from "./parting.ts";
-import type { Standing } from "./standing.ts";
 
 /** A page that comes out wrong so often, one time after the other, is wrong. */
 const WRONG_MAX = 6;
 /** Time until the next try, after the first that came out wrong; twice as long each time. */
 const WAIT_MS_MIN = 200;
 const WAIT_MS_MAX = 10_000;
-
-export interface DoubtsOptions {
-  groups: GroupTable;
-  standing: Standing;
-  parting: Parting;
-  givingUp: GivingUp;
-}
 
 interface Doubt {
   times: number;
@@ -31,11 +24,15 @@ interface Doubt {
  */
 export class Doubts {
   readonly #all = new Map<number, Doubt>();
-  readonly #options: DoubtsOptions;
+  readonly #parts: GroupParts;
+  readonly #parting: Parting;
+  readonly #givingUp: GivingUp;
   nowMs = 0;
 
-  constructor(options: DoubtsOptions) {
-    this.#options = options;
+  constructor(parts: GroupParts, parting: Parting, givingUp: GivingUp) {
+    this.#parts = parts;
+    this.#parting = parting;
+    this.#givingUp = givingUp;
   }
 
   /** True if something of the group came out wrong, and nothing right since. */
@@ -51,14 +48,14 @@ export class Doubts {
 
   /** True if this page cannot be made from the others of its group: that was tried time and again. */
   isSureOf(member: number): boolean {
-    const { groups } = this.#options;
+    const { groups } = this.#parts;
     const doubt = this.#all.get(groups.groupOf(member));
     return doubt?.pageId === groups.pageId[member] && doubt!.rebuilds >= WRONG_MAX;
   }
 
   /** Something that the operation needed is not what it should be. */
   wrong(operation: Operation): void {
-    const { groups, standing, parting, givingUp } = this.#options;
+    const { groups, standing } = this.#parts;
     const isRebuild = operation.kind === OperationKind.REBUILD;
     for (let i = 0; i < operation.fromCount; i += 1)
       this.#add(operation.from[i]!, isRebuild ? operation.pageId : NONE);
@@ -66,10 +63,11 @@ export class Doubts {
     if (groups.busy[group]! > 0) return;
     if (isRebuild) {
       const member = groups.find(operation.slot, operation.pageId);
-      if (this.isSureOf(member) && standing.isDead(groups.holder[member]!)) givingUp.parityAndLost(group);
+      if (this.isSureOf(member) && standing.isDead(groups.holder[member]!))
+        this.#givingUp.parityAndLost(group);
     } else if (operation.fromCount === 1 && groups.state[group] === GroupState.BARE) {
       // Those that are right need not wait for the one that is not.
-      parting.scatter(group);
+      this.#parting.scatter(group);
     }
   }
 

@@ -1,51 +1,41 @@
-import type { GroupDisposal } from "./group-disposal.ts";
+import type { GroupParts } from "./group-parts.ts";
 import { GroupState, type GroupTable } from "./group-table.ts";
-import type { RedundancyPort } from "./redundancy.ts";
-import type { Standing } from "./standing.ts";
-
-export interface GivingUpOptions {
-  groups: GroupTable;
-  port: RedundancyPort;
-  standing: Standing;
-  disposal: GroupDisposal;
-  /** Puts a group where its state says. */
-  classify: (group: number) => void;
-}
 
 /** Gives up what is provably of no use any more: parity pages, and pages that nothing makes up for. */
 export class GivingUp {
   readonly #groups: GroupTable;
-  readonly #options: GivingUpOptions;
+  readonly #parts: GroupParts;
 
-  constructor(options: GivingUpOptions) {
-    this.#groups = options.groups;
-    this.#options = options;
+  constructor(parts: GroupParts) {
+    this.#groups = parts.groups;
+    this.#parts = parts;
   }
 
   /** The group's parity is of no use: its live members look for a new group. */
   parity(group: number): void {
-    this.#bare(group);
-    this.#options.classify(group);
+    this.bare(group);
+    this.#parts.classify(group);
   }
 
   /** More is gone than the parity can make up for: members whose server is dead are lost. */
   parityAndLost(group: number): void {
-    this.#bare(group);
+    this.bare(group);
     this.lost(group);
-    this.#options.classify(group);
+    this.#parts.classify(group);
   }
 
-  #bare(group: number): void {
-    this.#options.disposal.dropParity(group);
+  /** The group has no parity any more, nor dead members; the caller classifies it. */
+  bare(group: number): void {
+    this.#parts.disposal.dropParity(group);
     this.#groups.state[group] = GroupState.BARE;
     this.#groups.degraded[group] = 0;
-    this.#options.disposal.purge(group);
+    this.#parts.disposal.purge(group);
   }
 
   /** Members of a bare group whose server is dead are lost. */
   lost(group: number): void {
     const groups = this.#groups;
-    const { port, standing, disposal } = this.#options;
+    const { port, standing, disposal } = this.#parts;
     for (let m = groups.last(group) - 1; m >= groups.first(group); m -= 1) {
       if (!standing.isDead(groups.holder[m]!)) continue;
       groups.busy[group]! += 1;

@@ -1,16 +1,6 @@
-import type { GroupDisposal } from "./group-disposal.ts";
+import type { GivingUp } from "./giving-up.ts";
+import type { GroupParts } from "./group-parts.ts";
 import { GroupState, type GroupTable, NONE } from "./group-table.ts";
-import type { RedundancyPort } from "./redundancy.ts";
-import type { Standing } from "./standing.ts";
-
-export interface PartingOptions {
-  groups: GroupTable;
-  port: RedundancyPort;
-  standing: Standing;
-  disposal: GroupDisposal;
-  /** Puts a group where its state says. */
-  classify: (group: number) => void;
-}
 
 /**
  * Groups of which two members have come to be on one server, for want of another: one of them is to go its own way.
@@ -21,17 +11,19 @@ export interface PartingOptions {
  */
 export class Parting {
   readonly #groups: GroupTable;
-  readonly #options: PartingOptions;
+  readonly #parts: GroupParts;
+  readonly #givingUp: GivingUp;
 
-  constructor(options: PartingOptions) {
-    this.#groups = options.groups;
-    this.#options = options;
+  constructor(parts: GroupParts, givingUp: GivingUp) {
+    this.#groups = parts.groups;
+    this.#parts = parts;
+    this.#givingUp = givingUp;
   }
 
   /** Two members of the group share a server from here on. True if the rest can be composed. */
   begin(group: number): boolean {
     const { state, live } = this.#groups;
-    const isWhole = !this.#options.standing.isDegraded(group);
+    const isWhole = !this.#parts.standing.isDegraded(group);
     state[group] = GroupState.PARTING;
     return isWhole && live[group]! > 1;
   }
@@ -47,12 +39,8 @@ export class Parting {
 
   /** There is no new group: the parity is given up, since it does not protect those who share a server. */
   failed(group: number): void {
-    const groups = this.#groups;
-    if (groups.state[group] !== GroupState.PARTING) return;
-    this.#options.disposal.dropParity(group);
-    groups.state[group] = GroupState.BARE;
-    groups.degraded[group] = 0;
-    this.#options.disposal.purge(group);
+    if (this.#groups.state[group] !== GroupState.PARTING) return;
+    this.#givingUp.bare(group);
     const shared = this.#shared(group);
     if (shared !== NONE) this.#goOwnWay(shared);
   }
@@ -66,7 +54,7 @@ export class Parting {
   #shared(group: number): number {
     const groups = this.#groups;
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (this.#options.standing.sharesHolder(group, m, groups.holder[m]!)) return m;
+      if (this.#parts.standing.sharesHolder(group, m, groups.holder[m]!)) return m;
     }
     return NONE;
   }
@@ -74,6 +62,6 @@ export class Parting {
   #goOwnWay(member: number): void {
     const own = this.#groups.make(GroupState.BARE);
     this.#groups.transfer(member, own);
-    this.#options.classify(own);
+    this.#parts.classify(own);
   }
 }

@@ -96,9 +96,9 @@ export class Reprotection {
       ...{ groups: options.groups, port: options.port, standing: this.#standing, disposal: this.#disposal },
       classify: (group: number) => this.classify(group),
     };
-    this.#parting = new Parting(parts);
     this.#givingUp = new GivingUp(parts);
-    this.doubts = new Doubts({ ...parts, parting: this.#parting, givingUp: this.#givingUp });
+    this.#parting = new Parting(parts, this.#givingUp);
+    this.doubts = new Doubts(parts, this.#parting, this.#givingUp);
     this.copies = new MirrorCopies({
       ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
       ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
