@@ -8,6 +8,7 @@ export interface ClientLimits {
   readonly hedgesMax: number;
   readonly operationsMax: number;
   readonly lostAfterMs: number;
+  readonly recoveryPagesPerSecond: number;
   readonly peerQueueBytesSoft: number;
   readonly nbdBlockBytes: number;
   readonly nbdRequestBytesMax: number;

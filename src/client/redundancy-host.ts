@@ -200,7 +200,7 @@ export function newRedundancy(
     operationsMax: options.limits.operationsMax,
     lostAfterMs: options.limits.lostAfterMs,
     retryMs: limits.operationRetryMs,
-    pagesPerSecond: limits.recoveryPagesPerSecond,
+    pagesPerSecond: options.limits.recoveryPagesPerSecond,
     reclaimShare: limits.reclaimShare,
   });
 }

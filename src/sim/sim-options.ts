@@ -18,6 +18,7 @@ export interface SimOptions {
   accumulators: number;
   operationsMax: number;
   lostAfterMs: number;
+  recoveryPagesPerSecond: number;
   slots: number;
   /** Share of all slots that the servers together have frames for. */
   capacityShare: number;
@@ -141,6 +142,7 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
     accumulators: oneOf(prng, [4, 12, 40]),
     operationsMax: oneOf(prng, [1, 4, 64]),
     lostAfterMs: oneOf(prng, [100, 1_000, 5_000]),
+    recoveryPagesPerSecond: oneOf(prng, [40, 1_000, 80_000]),
   };
 }
 
@@ -196,6 +198,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       accumulators: 0,
       operationsMax: 1,
       lostAfterMs: 1_000,
+      recoveryPagesPerSecond: 1,
     },
   };
   const blocksMore = prng.below(16);

@@ -172,6 +172,7 @@ export class Simulation implements Victims {
         accumulators: options.accumulators,
         operationsMax: options.operationsMax,
         lostAfterMs: options.lostAfterMs,
+        recoveryPagesPerSecond: options.recoveryPagesPerSecond,
         peerQueueBytesSoft: options.peerQueueBytesSoft,
         nbdBlockBytes: BLOCK_BYTES,
         nbdRequestBytesMax: options.pagesPerRequestMax * PAGE_BYTES,
