@@ -58,13 +58,21 @@ export class NbdListener {
     const out = new OutQueue(sendPool, () => socket.markDirty());
     const handler: StreamHandler = {
       receive: (bytes, start, end) => connection.receive(bytes, start, end, nowMs()),
+      get unfinishedBytes() {
+        return connection.session.payloadLeft;
+      },
       drained: () => connection.drained(nowMs()),
       ended: () => {
         this.#sockets.delete(socket);
         connection.disconnected();
       },
     };
-    const socket = new StreamSocket(out, handler, { region, carryPool, flusher });
+    const socket = new StreamSocket(out, handler, {
+      region,
+      carryPool,
+      flusher,
+      turnBytes: limits.nbdTurnBytes,
+    });
     const port = {
       resume: () => socket.resume(),
       finish: () => socket.finish(),

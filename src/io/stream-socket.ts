@@ -12,6 +12,8 @@ import type { TurnFlusher } from "./turn-flusher.ts";
 export interface StreamHandler {
   /** Takes bytes [start, end); returns how many: fewer leaves the rest for `StreamSocket.resume()`. */
   receive(bytes: Uint8Array, start: number, end: number): number;
+  /** Bytes still to come of the message that has begun, as far as known; for `turnBytes`. */
+  readonly unfinishedBytes?: number;
   /** Bytes of the queue went out: there is room again. */
   drained(): void;
   /** The connection is gone; said once, last. */
@@ -23,6 +25,8 @@ interface StreamSocketOptions {
   /** Lends the memory that holds what a stalled handler did not take. */
   carryPool: BlockPool;
   flusher: TurnFlusher;
+  /** What a long read leads to is sent behind each message that ends after so many bytes; left out for at the end. */
+  turnBytes?: number;
   /** Writes through the socket's stream even where its handle could be written to; for tests of that way. */
   plain?: boolean;
 }
@@ -135,12 +139,26 @@ export class StreamSocket {
     const { bytes, start } = this.#options.region;
     const end = start + length;
     if (this.#ended) return false;
-    const taken = this.#carry === undefined ? this.#handler.receive(bytes, start, end) : 0;
+    const taken = this.#carry === undefined ? this.#feed(bytes, start, end) : 0;
     const goesOn =
       start + taken === end || this.#ended ? !this.#ended : this.#keep(bytes, start + taken, end);
     // Whatever came may leave the core something to do, by the end of the turn.
     this.#options.flusher.received(length);
     return goesOn;
+  }
+
+  #feed(bytes: Uint8Array, start: number, end: number): number {
+    const { turnBytes = end - start, flusher } = this.#options;
+    let at = start;
+    let to = Math.min(end, start + turnBytes);
+    for (;;) {
+      at += this.#handler.receive(bytes, at, to);
+      if (at < to || to === end || this.#ended) return at - start;
+      const left = this.#handler.unfinishedBytes ?? 0;
+      if (left === 0) flusher.sendEarly();
+      if (this.#ended) return at - start;
+      to = Math.min(end, at + (left > 0 ? left : turnBytes));
+    }
   }
 
   #keep(bytes: Uint8Array, from: number, end: number): boolean {

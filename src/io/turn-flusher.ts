@@ -37,8 +37,8 @@ const flush = (socket: StreamSocket): void => socket.flush();
 const feedCarry = (socket: StreamSocket): void => socket.feedCarry();
 
 interface TurnFlusherOptions {
-  /** Lets a core encode what it has batched up; it may schedule more sockets. */
-  beforeFlush: () => void;
+  /** Lets a core encode what it has batched up, in the middle of a turn or at its end; may schedule more sockets. */
+  beforeFlush: (isTurnEnd: boolean) => void;
   /**
    * Longest time, in microseconds, that the process looks for the next bytes instead of going to sleep after a
    * turn that brought some; 0 or left out for never.
@@ -57,7 +57,7 @@ interface TurnFlusherOptions {
  * was in vain, it is left alone for twice as many turns.
  */
 export class TurnFlusher {
-  readonly #beforeFlush: () => void;
+  readonly #beforeFlush: (isTurnEnd: boolean) => void;
   readonly #mayPoll: () => boolean;
   readonly #pollMs: number;
   readonly #run = (): void => this.#turn();
@@ -101,13 +101,18 @@ export class TurnFlusher {
     this.#reads += 1;
     this.#bytesRead += length;
     this.wake();
-    if (this.#quietTurns === QUIET_TURNS && this.#reads === 1 && length <= QUIET_BYTES) this.#send();
+    if (this.#quietTurns === QUIET_TURNS && this.#reads === 1 && length <= QUIET_BYTES) this.#send(true);
+  }
+
+  /** Sends in the middle of a turn: others can work on it while the rest of a long read is handled. */
+  sendEarly(): void {
+    this.#send(false);
   }
 
   #turn(): void {
     this.#scheduled = false;
     this.#resumed.drain(feedCarry);
-    this.#send();
+    this.#send(true);
     if (this.#reads > 0) this.#busyTurn();
     else if (this.#pollUntil > 0) this.#pollTurn();
   }
@@ -140,8 +145,8 @@ export class TurnFlusher {
     this.#skipped = 0;
   }
 
-  #send(): void {
-    this.#beforeFlush();
+  #send(isTurnEnd: boolean): void {
+    this.#beforeFlush(isTurnEnd);
     this.#dirty.drain(flush);
   }
 }

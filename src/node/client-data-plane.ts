@@ -72,8 +72,8 @@ export class ClientDataPlane {
       port: { linkClosed: (link) => this.dialer.linkClosed(link), notice },
     });
     const flusher = new TurnFlusher({
-      beforeFlush: () => {
-        this.front.flush();
+      beforeFlush: (isTurnEnd) => {
+        if (isTurnEnd) this.front.flush();
         this.core.flush(nowMs());
       },
       busyPollUs: availableParallelism() > 1 ? limits.busyPollUs : 0,

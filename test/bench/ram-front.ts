@@ -55,6 +55,7 @@ class RamConnection implements NbdHandler, StreamHandler {
       region: shared.region,
       carryPool: shared.blocks,
       flusher: shared.flusher,
+      turnBytes: limits.nbdTurnBytes,
     });
     this.#session = new NbdServerSession({ exports: shared.exports, handler: this, output: this.#out });
   }
@@ -65,6 +66,10 @@ class RamConnection implements NbdHandler, StreamHandler {
 
   receive(bytes: Uint8Array, start: number, end: number): number {
     return this.#session.receive(bytes, start, end);
+  }
+
+  get unfinishedBytes(): number {
+    return this.#session.payloadLeft;
   }
 
   drained(): void {

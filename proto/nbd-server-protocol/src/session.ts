@@ -101,6 +101,11 @@ export class NbdServerSession {
     return this.#closed ? 0 : (this.#transmission?.inFlight ?? 0);
   }
 
+  /** Bytes still to come of the payload that is being read; 0 between requests. */
+  get payloadLeft(): number {
+    return this.#closed ? 0 : (this.#transmission?.payloadLeft ?? 0);
+  }
+
   /** Sends the greeting. Called once, first. */
   start(): void {
     this.#handshake.greet();

@@ -62,6 +62,10 @@ export class Transmission {
     return this.#inFlight;
   }
 
+  get payloadLeft(): number {
+    return this.#payloadLeft;
+  }
+
   get leaving(): boolean {
     return this.#leaving;
   }

@@ -11,7 +11,16 @@ import {
   type NbdSessionError,
   type NbdSessionOptions,
 } from "../src/index.ts";
-import { clientFlags, go, join, type Piece } from "./wire.ts";
+import {
+  clientFlags,
+  go,
+  header,
+  join,
+  type Piece,
+  type RequestFields,
+  setMeta,
+  structured,
+} from "./wire.ts";
 
 export const SIZE = 1024 * 1024;
 
@@ -138,3 +147,16 @@ export function inTransmission(options: RigOptions = {}, ...haggling: Piece[]): 
   rig.sent();
   return rig;
 }
+
+/** The cookie of requests that `ask` sends. */
+export const COOKIE = 0xfedcba9876543210n;
+
+/** Sends one request and returns what comes back at once. */
+export function ask(rig: Rig, fields: RequestFields, ...payload: Piece[]): Uint8Array {
+  rig.send(header({ cookie: COOKIE, ...fields }), ...payload);
+  return rig.sent();
+}
+
+/** In transmission, with structured replies and block status agreed. */
+export const structuredRig = (options: RigOptions = {}): Rig =>
+  inTransmission(options, structured(), setMeta("", "base:allocation"));

@@ -12,8 +12,10 @@ import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
 
 const BYTES = 3_000_000;
 const PIECE = 4_000;
+const MESSAGE = 300;
+const TURN = 1_000;
 
-/** Collects what comes; takes at most `most` bytes at a time, so that the rest is carried over. */
+/** Collects what comes; takes `most` bytes, then the rest is carried over until a moment later. */
 class End {
   readonly pool = new HeapBlockPool(64, 65_536);
   readonly carryPool = new HeapBlockPool(1);
@@ -22,27 +24,47 @@ class End {
   readonly came: Buffer[] = [];
   readonly over: Promise<void>;
   length = 0;
+  /** What had come when something was sent in the middle of a turn. */
+  readonly early: number[] = [];
   #ended!: () => void;
 
   constructor(plain: boolean, most: number) {
-    const flusher = new TurnFlusher({ beforeFlush: () => {} });
+    const beforeFlush = (isTurnEnd: boolean): void => {
+      if (!isTurnEnd) this.early.push(this.length);
+    };
+    const flusher = new TurnFlusher({ beforeFlush });
     this.over = new Promise((resolve) => {
       this.#ended = resolve;
     });
     this.out = new OutQueue(this.pool, () => this.socket.markDirty());
+    let room = most;
     const receive = (bytes: Uint8Array, start: number, end: number): number => {
-      const take = Math.min(most, end - start);
+      const take = Math.min(room, end - start);
+      room -= take;
       this.came.push(Buffer.from(bytes.subarray(start, start + take)));
       this.length += take;
-      if (take < end - start) setTimeout(() => this.socket.resume(), 1);
+      if (take < end - start) setTimeout(goOn, 1);
       return take;
     };
-    const handler = { receive, drained: () => {}, ended: () => this.#ended() };
+    const goOn = (): void => {
+      room = most;
+      this.socket.resume();
+    };
+    const end = this;
+    const handler = {
+      receive,
+      get unfinishedBytes() {
+        return (MESSAGE - (end.length % MESSAGE)) % MESSAGE;
+      },
+      drained: () => {},
+      ended: () => this.#ended(),
+    };
     const { carryPool } = this;
     this.socket = new StreamSocket(this.out, handler, {
       region: ownReceiveRegion(),
       carryPool,
       flusher,
+      turnBytes: TURN,
       plain,
     });
   }
@@ -69,7 +91,7 @@ async function pair(plain: boolean, most: number): Promise<{ a: End; b: End }> {
 
 describe.each([{ plain: false }, { plain: true }])("a stream socket (plain: $plain)", ({ plain }) => {
   test.each([{ most: Number.POSITIVE_INFINITY }, { most: 100_000 }])(
-    "brings every byte, in order, when $most at most are taken at a time, and then ends",
+    "brings every byte, in order, when $most at most are taken at a time, sends behind messages, and then ends",
     async ({ most }) => {
       const { a, b } = await pair(plain, most);
       const sent = randomBytes(BYTES);
@@ -82,6 +104,11 @@ describe.each([{ plain: false }, { plain: true }])("a stream socket (plain: $pla
       await b.over;
       await a.over;
       expect(Buffer.concat(b.came).equals(sent)).toBe(true);
+      expect(b.early.length).toBeGreaterThan(BYTES / (TURN + MESSAGE) / 4);
+      for (const [i, length] of b.early.entries()) {
+        expect(length % MESSAGE).toBe(0);
+        expect(length - (b.early[i - 1] ?? 0)).toBeGreaterThanOrEqual(TURN - MESSAGE);
+      }
       expect(a.pool.taken).toBe(0);
       expect(b.carryPool.taken).toBe(0);
     },
