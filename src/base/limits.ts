@@ -18,7 +18,7 @@ export const limits = {
   /** Longest NBD request, as advertised (the protocol's customary 32 MiB). */
   nbdRequestBytesMax: 32 * MiB,
   nbdConnectionsMax: 512,
-  /** What a long read from an NBD client leads to is sent behind each request that ends after so many bytes of it. */
+  /** What many short requests read at a time lead to is sent behind each that ends after so many bytes. */
   nbdTurnBytes: 32 * KiB,
   /** NBD requests taken from one connection and not yet answered. */
   nbdRequestsInFlightMax: 1024,

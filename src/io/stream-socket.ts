@@ -25,7 +25,7 @@ interface StreamSocketOptions {
   /** Lends the memory that holds what a stalled handler did not take. */
   carryPool: BlockPool;
   flusher: TurnFlusher;
-  /** What a long read leads to is sent behind each message that ends after so many bytes; left out for at the end. */
+  /** What a read of many short messages leads to is sent behind each that ends after so many bytes, not at its end. */
   turnBytes?: number;
   /** Writes through the socket's stream even where its handle could be written to; for tests of that way. */
   plain?: boolean;
@@ -157,7 +157,8 @@ export class StreamSocket {
       const left = this.#handler.unfinishedBytes ?? 0;
       if (left === 0) flusher.sendEarly();
       if (this.#ended) return at - start;
-      to = Math.min(end, at + (left > 0 ? left : turnBytes));
+      // Long messages are work enough, and belong together.
+      to = left > turnBytes ? end : Math.min(end, at + (left > 0 ? left : turnBytes));
     }
   }
 
