@@ -5,7 +5,7 @@ import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import type { Holder, HolderRole } from "../placement/holder.ts";
-import { IpTable } from "../placement/ip-table.ts";
+import { IpTable, STRIPE_PAGES } from "../placement/ip-table.ts";
 import type { PageFigures, Redundancy, RedundancyMode } from "../redundancy/redundancy.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
 import { Barriers } from "./barriers.ts";
@@ -25,7 +25,7 @@ import { newRedundancy, RedundancyHost } from "./redundancy-host.ts";
 import { ServerLink } from "./server-link.ts";
 import { Starvation } from "./starvation.ts";
 
-/** Pages that go into one PUTPAGE: those of the longest request the kernel usually sends. */
+/** Pages that go to a server at a time: those of the longest request the kernel usually sends. */
 const PUT_PAGES = 32;
 
 /**
@@ -250,16 +250,16 @@ export class ClientCore implements LinkPort {
 
   #place(): void {
     const queue = this.#toPlace;
+    const most = this.#redundancy.leadOf === undefined ? PUT_PAGES : STRIPE_PAGES;
     for (;;) {
       while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
       if (queue.length === 0 || !this.#redundancy.hasRoom) return;
-      const holder = this.table.choose(this.#takesPages);
+      const holder = this.table.choose(this.#takesPages, this.#redundancy.leadOf);
       const link = holder === undefined ? undefined : this.#links.of(holder);
       if (holder === undefined || link === undefined) return;
-      const count = Math.min(queue.length, PUT_PAGES, Math.max(1, holder.freeEstimate));
-      for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!) {
+      const count = Math.min(queue.length, most, Math.max(1, holder.freeEstimate));
+      for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!)
         this.frames.placedOn[frame] = holder.index;
-      }
       holder.unackedPages += count;
       try {
         link.putPages(queue, count, this.#nowMs);

@@ -49,6 +49,11 @@ export class Holder {
     return this.#capacity.free - this.unackedPages;
   }
 
+  /** Less than a sixteenth of its frames are free. */
+  get shortOfRoom(): boolean {
+    return this.#capacity.limit > 0 && this.freeEstimate * 16 < this.#capacity.limit;
+  }
+
   /** Fresh figures from the server itself. */
   report(capacity: Readonly<Capacity>): void {
     this.#capacity.free = capacity.free;

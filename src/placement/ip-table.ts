@@ -7,6 +7,12 @@ import { Holder, type HolderRole } from "./holder.ts";
 const SLOWER_FACTOR = 4;
 const SLOW_MS = 2;
 
+/**
+ * Pages in a row that go to one server where groups are spread over several: what the kernel reads ahead at a time
+ * (vm.page-cluster of 3). Then the pages of a long request share their groups, and die together.
+ */
+export const STRIPE_PAGES = 8;
+
 const anyHolder = (): boolean => true;
 
 /**
@@ -50,11 +56,9 @@ export class IpTable {
     return false;
   }
 
-  /** True if a memory server that is up has less than a sixteenth of its frames free. */
+  /** True if a memory server that is up is short of room. */
   get someShortOfRoom(): boolean {
-    for (const holder of this.#up) {
-      if (holder.capacity.limit > 0 && holder.freeEstimate * 16 < holder.capacity.limit) return true;
-    }
+    for (const holder of this.#up) if (holder.shortOfRoom) return true;
     return false;
   }
 
@@ -123,9 +127,31 @@ export class IpTable {
   /**
    * Where the next pages go: the better of two candidates drawn at random, by room and latency ("power of two
    * choices": even spread although the figures are stale); all are looked at when neither seems to have room.
-   * Undefined if nobody takes pages; those that `takes` says no to are passed over.
+   * Undefined if nobody takes pages; those that `takes` says no to are passed over. Where `leadOf` says how many pages
+   * a server is ahead, none is by much more than a stripe.
    */
-  choose(takes: (holder: Holder) => boolean = anyHolder): Holder | undefined {
+  choose(
+    takes: (holder: Holder) => boolean = anyHolder,
+    leadOf?: (holder: Holder) => number,
+  ): Holder | undefined {
+    const best = this.#byRoom(takes);
+    return best === undefined || leadOf === undefined ? best : this.#notAhead(best, takes, leadOf);
+  }
+
+  /** The one that is behind the most, if `best` is a stripe ahead of it, and it is not short of room. */
+  #notAhead(best: Holder, takes: (holder: Holder) => boolean, leadOf: (holder: Holder) => number): Holder {
+    let found = best;
+    let least = leadOf(best) - STRIPE_PAGES;
+    for (const holder of this.#up) {
+      const lead = leadOf(holder);
+      if (lead > least || holder.full || holder.shortOfRoom || !takes(holder)) continue;
+      found = holder;
+      least = lead;
+    }
+    return found;
+  }
+
+  #byRoom(takes: (holder: Holder) => boolean): Holder | undefined {
     const count = this.#up.length;
     if (count === 0) return undefined;
     const first = this.#up[this.#prng.below(count)]!;

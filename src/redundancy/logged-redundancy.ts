@@ -35,6 +35,7 @@ export interface LoggedRedundancyOptions {
 export class LoggedRedundancy implements Redundancy {
   readonly mode: "mirror" | "parity";
   readonly groups: GroupTable;
+  readonly leadOf: ((holder: Holder) => number) | undefined;
   readonly #port: RedundancyPort;
   readonly #log: ParityLog;
   readonly #reprotection: Reprotection;
@@ -64,6 +65,7 @@ export class LoggedRedundancy implements Redundancy {
       settled: (group) => this.#settled(group),
       drop: (group) => this.#reprotection.drop(group),
     });
+    this.leadOf = mode === "parity" ? (holder) => this.#log.leadOf(holder) : undefined;
   }
 
   get hasRoom(): boolean {

@@ -11,6 +11,7 @@ import {
 export class NoRedundancy implements Redundancy {
   readonly mode = "none";
   readonly groups = undefined;
+  readonly leadOf = undefined;
   readonly hasRoom = true;
   readonly isBusy = false;
   readonly #port: Pick<RedundancyPort, "invalidate" | "table">;

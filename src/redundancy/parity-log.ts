@@ -90,6 +90,11 @@ export class ParityLog {
     return this.#options.mirror ? table.upCount < 2 : !table.someParityHasRoom;
   }
 
+  /** How many open groups from the oldest on have a page of the holder, those counted that are on their way. */
+  leadOf(holder: Holder): number {
+    return Math.max(0, (this.#cursors[holder.index] ?? 0) - this.#head) + holder.unackedPages;
+  }
+
   /** Members that a group can have now. */
   get target(): number {
     return Math.max(1, Math.min(this.#options.groupSize, this.#port.table.upCount));

@@ -80,6 +80,8 @@ export interface Redundancy {
   readonly groups: GroupTable | undefined;
   /** False: no more pages are to be placed until parity has been acknowledged. */
   readonly hasRoom: boolean;
+  /** How many pages further the holder is than the oldest group that waits for one; undefined where it is all one. */
+  readonly leadOf: ((holder: Holder) => number) | undefined;
   /** True while parity servers work for it. */
   readonly isBusy: boolean;
   /** The page in `frame` is held, and the slot means it now. The frame's bytes are valid during the call. */

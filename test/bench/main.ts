@@ -5,6 +5,7 @@ import { missingTools } from "../support/tools.ts";
 import { UsageError } from "./arguments.ts";
 import { prefill } from "./fio.ts";
 import { judge } from "./goals.ts";
+import { inOwnNetwork, isInOwnNetwork, Link } from "./link.ts";
 import { describeMachine } from "./machine.ts";
 import { measure, type Run } from "./measure.ts";
 import { type BenchOptions, parseOptions, usage } from "./options.ts";
@@ -26,6 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const missing = missingTools(["fio", "nbdkit"]);
   if (missing.length > 0) throw new UsageError(missing.join("; "));
+  if (options.linkMbit > 0 && !isInOwnNetwork()) return inOwnNetwork();
   const scratch = new Scratch();
   try {
     if (options.rebuildBytes > 0) return await rebuildRun(options, scratch);
@@ -39,16 +41,18 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
   const startedAt = new Date().toISOString();
   const machine = await describeMachine();
   const targets: Target[] = [];
+  const link = options.linkMbit > 0 ? new Link(options.linkMbit) : undefined;
   try {
     for (const name of options.targets) {
       say(`starting ${name} and writing ${options.sizeBytes / 1024 / 1024} MiB`);
-      const target = await startTarget(name, scratch, options.sizeBytes);
+      const target = await startTarget(name, scratch, options.sizeBytes, link);
       targets.push(target);
       await prefill(target.uri, options.sizeBytes);
       await target.checkFilled();
     }
     const runs = await measureInTurns(targets, options);
-    const goals = judge(runs);
+    // The goals are for loopback.
+    const goals = link === undefined ? judge(runs) : [];
     const report = makeReport(startedAt, machine, options, runs, goals);
     process.stdout.write(toMarkdown(report));
     for (const path of writeReport(options.outputDirectory, report)) say(`wrote ${path}`);

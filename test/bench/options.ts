@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { chosen, numberIn, UsageError } from "./arguments.ts";
-import { type TargetName, targetNames } from "./targets.ts";
+import { clusterNames, type TargetName, targetNames } from "./targets.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
 export interface BenchOptions {
@@ -16,12 +16,16 @@ export interface BenchOptions {
   readonly rssMinutes: number;
   /** What a killed memory server holds in the separate run that times its rebuild; 0 for none. */
   readonly rebuildBytes: number;
+  /** Megabits a second, each way, of the link between client and servers; 0 for all on loopback. */
+  readonly linkMbit: number;
   /** End with status 1 when a goal is missed. */
   readonly check: boolean;
   readonly outputDirectory: string;
 }
 
 const MIB = 1024 * 1024;
+
+const linkWorkload = "4k-d32-write";
 
 export const usage = `npm run bench -- [options]
   --rounds N         rounds over all targets (default 5)
@@ -34,6 +38,8 @@ export const usage = `npm run bench -- [options]
   --size MIB         size of every device in MiB (default 512)
   --rss-minutes M    instead: watch the client's resident size under M minutes of full load (11 for the goal)
   --rebuild MIB      instead: the time to rebuild a killed server's share, and reads meanwhile (256 for the goal)
+  --link MBIT        nswap alone, its client and its servers at the ends of a link of so many megabits a second each
+                     way (two network namespaces; for root; by default ${linkWorkload}); goes to bench-link.md
   --check            status 1 when a goal is missed
   --output DIR       where bench.md and bench.json go (default bench-results)
   --help`;
@@ -47,15 +53,19 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
   const values = parse(argv);
   if (values.help) return "help";
   const quick = values.quick === true;
+  const linkMbit = numberIn("--link", values.link, 0, 1_000_000, true);
+  const accepted = linkMbit > 0 ? clusterNames : targetNames;
+  const defaultWorkloads = linkMbit > 0 ? [linkWorkload] : defaultWorkloadNames();
   return {
     rounds: quick ? 1 : numberIn("--rounds", values.rounds, 1, 1000, true),
     seconds: quick ? 1 : numberIn("--seconds", values.seconds, 1, 3600, true),
     warmupSeconds: quick ? 1 : numberIn("--warmup", values.warmup, 1, 3600, true),
     sizeBytes: numberIn("--size", values.size, 64, 65_536, true) * MIB,
-    workloads: chosen("--only", values.only, defaultWorkloadNames(), workloads, (workload) => workload.name),
-    targets: chosen("--targets", values.targets, targetNames, targetNames, (name) => name),
+    workloads: chosen("--only", values.only, defaultWorkloads, workloads, (workload) => workload.name),
+    targets: chosen("--targets", values.targets, accepted, accepted, (name) => name),
     rssMinutes: numberIn("--rss-minutes", values["rss-minutes"], 0, 10_000, false),
     rebuildBytes: numberIn("--rebuild", values.rebuild, 0, 65_536, true) * MIB,
+    linkMbit,
     check: values.check === true,
     outputDirectory: values.output,
   };
@@ -75,6 +85,7 @@ function parse(argv: readonly string[]) {
         size: { type: "string", default: "512" },
         "rss-minutes": { type: "string", default: "0" },
         rebuild: { type: "string", default: "0" },
+        link: { type: "string", default: "0" },
         check: { type: "boolean" },
         output: { type: "string", default: "bench-results" },
         help: { type: "boolean" },

@@ -17,7 +17,7 @@ const OTHERS_SHARE_MAX = 0.1;
 export interface Report {
   readonly startedAt: string;
   readonly machine: Machine;
-  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "warmupSeconds" | "sizeBytes">;
+  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "warmupSeconds" | "sizeBytes" | "linkMbit">;
   readonly medians: readonly Medians[];
   readonly goals: readonly GoalResult[];
   readonly ratios: readonly Ratio[];
@@ -38,12 +38,12 @@ export function makeReport(
       figureNames.flatMap((figure) => ratioOf(runs, { ...pair, workload, figure }) ?? []),
     ),
   );
-  const { rounds, seconds, warmupSeconds, sizeBytes } = options;
+  const { rounds, seconds, warmupSeconds, sizeBytes, linkMbit } = options;
   const medians = mediansOf(runs);
   return {
     startedAt,
     machine,
-    options: { rounds, seconds, warmupSeconds, sizeBytes },
+    options: { rounds, seconds, warmupSeconds, sizeBytes, linkMbit },
     medians,
     goals,
     ratios,
@@ -51,11 +51,12 @@ export function makeReport(
   };
 }
 
-/** Writes bench.md and bench.json; gives their paths. */
+/** Writes bench.md and bench.json, or bench-link.md and bench-link.json; gives their paths. */
 export function writeReport(directory: string, report: Report): string[] {
   mkdirSync(directory, { recursive: true });
-  const markdown = join(directory, "bench.md");
-  const json = join(directory, "bench.json");
+  const name = report.options.linkMbit > 0 ? "bench-link" : "bench";
+  const markdown = join(directory, `${name}.md`);
+  const json = join(directory, `${name}.json`);
   writeFileSync(markdown, toMarkdown(report));
   writeFileSync(json, `${JSON.stringify(report, null, 2)}\n`);
   return [markdown, json];
@@ -67,10 +68,7 @@ export function toMarkdown(report: Report): string {
     "",
     ...preamble(report),
     "",
-    "## Goals",
-    "",
-    ...goalTable(report.goals),
-    "",
+    ...(report.options.linkMbit > 0 ? [] : ["## Goals", "", ...goalTable(report.goals), ""]),
     "## Ratios (median over the rounds of subject / baseline in the same round)",
     "",
     ...ratioTable(report),
@@ -99,6 +97,13 @@ function preamble({ startedAt, machine, options, runs }: Report): string[] {
     `Load average before the start: ${machine.loadAtStart.toFixed(2)}. The load generator shares the processors ` +
       "with the targets: absolute figures are of this machine alone, ratios of one run are what compares.",
   ];
+  if (options.linkMbit > 0) {
+    const rate = `${options.linkMbit} Mbit/s each way (two network namespaces, a veth pair, tbf)`;
+    lines.push(
+      "",
+      `Between the client and its servers is a link of ${rate}; servers reach each other without it.`,
+    );
+  }
   const others = median(runs.map((run) => run.othersShare));
   lines.push(
     "",
@@ -134,7 +139,13 @@ function ratioTable({ ratios, medians }: Report): string[] {
   const rows = workloads.flatMap((workload) =>
     pairs.flatMap(({ subject, baseline }) => {
       const of = (figure: FigureName) =>
-        ratios.find((r) => r.workload === workload && r.subject === subject && r.figure === figure);
+        ratios.find(
+          (r) =>
+            r.workload === workload &&
+            r.subject === subject &&
+            r.baseline === baseline &&
+            r.figure === figure,
+        );
       if (of("iops") === undefined) return [];
       const cells = SHOWN_RATIOS.map((figure) => of(figure)?.median.toFixed(2) ?? "-");
       return [[workload, `${subject} : ${baseline}`, ...cells]];

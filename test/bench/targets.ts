@@ -2,8 +2,10 @@ import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Child } from "../support/child.ts";
 import { freePort } from "../support/free-port.ts";
-import { built, LocalCluster } from "../support/local-cluster.ts";
+import { built, type ClusterStatus, capacityFor, LocalCluster } from "../support/local-cluster.ts";
+import { NodeCluster } from "../support/node-cluster.ts";
 import type { Scratch } from "../support/scratch.ts";
+import type { Link } from "./link.ts";
 
 export const targetNames = [
   "nbdkit-memory",
@@ -14,6 +16,9 @@ export const targetNames = [
   "nswap-parity",
 ] as const;
 export type TargetName = (typeof targetNames)[number];
+
+/** Those that can run behind a link. */
+export const clusterNames: readonly TargetName[] = ["nswap", "nswap-mirror", "nswap-parity"];
 
 /** Title of the process that holds the NBD front of the nswap target. */
 export const clientTitle = "nswap client";
@@ -51,8 +56,16 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-/** Starts a target with a device of `sizeBytes`; ready when this resolves. Leaves nothing behind when it throws. */
-export async function startTarget(name: TargetName, scratch: Scratch, sizeBytes: number): Promise<Target> {
+/**
+ * Starts a target with a device of `sizeBytes`, a cluster's client and servers on the two ends of `link` if there is
+ * one; ready when this resolves. Leaves nothing behind when it throws.
+ */
+export async function startTarget(
+  name: TargetName,
+  scratch: Scratch,
+  sizeBytes: number,
+  link?: Link,
+): Promise<Target> {
   const children: Child[] = [];
   const stop = async () => {
     for (const child of children.reverse()) await child.stop();
@@ -60,7 +73,7 @@ export async function startTarget(name: TargetName, scratch: Scratch, sizeBytes:
   try {
     const socketPath = scratch.file(`${name}.sock`);
     const uri = `nbd+unix:///?socket=${socketPath}`;
-    const started = await starters[name](children, socketPath, sizeBytes);
+    const started = await starters[name](children, socketPath, sizeBytes, link);
     return { name, uri, stop, checkFilled: async () => {}, ...started };
   } catch (error) {
     await stop();
@@ -72,6 +85,7 @@ type Starter = (
   children: Child[],
   socketPath: string,
   sizeBytes: number,
+  link?: Link,
 ) => Promise<Pick<Target, "processes"> & Partial<Pick<Target, "checkFilled" | "sent">>>;
 
 const starters: Record<TargetName, Starter> = {
@@ -129,9 +143,11 @@ const starters: Record<TargetName, Starter> = {
 };
 
 function clusterStarter(redundancy: "none" | "mirror" | "parity"): Starter {
-  return async (children, socketPath, sizeBytes) => {
+  return async (children, socketPath, sizeBytes, link) => {
     const options = { sizeBytes, socketPath, redundancy };
-    const cluster = await LocalCluster.start(options, (child) => children.push(child));
+    const cluster = link
+      ? await startBehind(link, children, options)
+      : await LocalCluster.start(options, (child) => children.push(child));
     const { nodes } = await cluster.status();
     const processes = nodes.map(({ role, name, pid }) => ({
       title: role === "client" ? clientTitle : `nswap ${role} ${name}`,
@@ -145,15 +161,36 @@ function clusterStarter(redundancy: "none" | "mirror" | "parity"): Starter {
   };
 }
 
+/** A running cluster that can be asked how it is. */
+interface Cluster {
+  status(): Promise<ClusterStatus>;
+}
+
+async function startBehind(
+  link: Link,
+  children: Child[],
+  options: { sizeBytes: number; socketPath: string; redundancy: "none" | "mirror" | "parity" },
+): Promise<Cluster> {
+  const servers = 4;
+  const cluster = await NodeCluster.start({
+    ...options,
+    ...{ servers, parity: options.redundancy === "parity" ? 1 : 0 },
+    capacityBytes: capacityFor(options.redundancy, options.sizeBytes, servers),
+    placeOf: (role) => link.placeOf(role),
+  });
+  children.push(...cluster.nodes.map((node) => node.child));
+  return cluster;
+}
+
 /** What the client has sent, when it has been idle for long enough that the status has it all. */
-async function sentBy(cluster: LocalCluster): Promise<Sent> {
+async function sentBy(cluster: Cluster): Promise<Sent> {
   await sleep(FIGURES_AGE_MS_MAX);
   const { pagesOut, bytesSent } = (await cluster.status()).clients[0]!.traffic;
   return { pages: pagesOut, bytes: bytesSent };
 }
 
 /** Every slot means a page on a memory server: none is same-filled, none is missing. */
-async function checkEveryPageIsHeld(cluster: LocalCluster, sizeBytes: number): Promise<void> {
+async function checkEveryPageIsHeld(cluster: Cluster, sizeBytes: number): Promise<void> {
   const deadlineMs = performance.now() + FIGURES_MS_MAX;
   for (;;) {
     // The figures come to the status a little after the fact.

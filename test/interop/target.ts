@@ -107,7 +107,7 @@ async function startFront({ children, socketPath, port, sizeBytes }: Start): Pro
 async function startNswap({ children, socketPath, port, sizeBytes }: Start): Promise<Specifics> {
   const cluster = await LocalCluster.start({ sizeBytes, socketPath, port }, (child) => children.push(child));
   const { nodes } = await cluster.status();
-  const dataPorts = nodes.filter((node) => node.role === "server").map((node) => endpoint(node.data));
+  const dataPorts = nodes.flatMap(({ role, data }) => (role === "server" ? endpoint(data!) : []));
   return { kind: "nswap", dataPorts, controlPorts: nodes.map((node) => endpoint(node.control)) };
 }
 

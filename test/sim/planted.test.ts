@@ -1,7 +1,9 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Doubts } from "../../src/redundancy/doubts.ts";
+import { Parting } from "../../src/redundancy/parting.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
-import { PARITY_PLANTS } from "./planted-parity.ts";
+import { grouped, PARITY_PLANTS } from "./planted-parity.ts";
 
 const plainly = <T>(run: () => T): T => run();
 
@@ -12,7 +14,7 @@ describe("the checkers find that", () => {
       for (let seed = 1; seed <= seeds && found.length === 0; seed += 1) {
         const { violation } =
           flipped === true
-            ? withFlippedBits((server) => runSeed(seed, options, { ...hooks, server }))
+            ? withFlippedBits((flips) => runSeed(seed, options, { ...hooks, ...flips }))
             : (around ?? plainly)(() => runSeed(seed, options, hooks));
         if (violation !== undefined) found.push(violation.message);
       }
@@ -28,8 +30,20 @@ describe("the checkers find that", () => {
 
   it("nothing, when a server flips bits and checksums are verified", () => {
     for (const seed of [1, 2]) {
-      const { violation } = withFlippedBits((server) => runSeed(seed, PLANTS[0]!.options, { server }));
+      const { violation } = withFlippedBits((flips) => runSeed(seed, PLANTS[0]!.options, flips));
       expect(violation?.message).toBeUndefined();
     }
+  });
+
+  it("nothing, when servers of parity groups flip bits: what comes out wrong is doubted, and done again", () => {
+    const wrong = vi.spyOn(Doubts.prototype, "wrong");
+    const scatter = vi.spyOn(Parting.prototype, "scatter");
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { violation } = withFlippedBits((flips) => runSeed(seed, grouped, flips), 30);
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+    }
+    expect(wrong.mock.calls.length).toBeGreaterThan(50);
+    expect(scatter.mock.calls.length).toBeGreaterThan(5);
+    vi.restoreAllMocks();
   });
 });

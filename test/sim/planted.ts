@@ -4,6 +4,7 @@ import { PageResult } from "../../src/client/page-waiter.ts";
 import { FrameStore } from "../../src/server/frame-store.ts";
 import type { SimClient } from "../../src/sim/sim-client.ts";
 import type { SimOptions } from "../../src/sim/sim-options.ts";
+import type { SimParity } from "../../src/sim/sim-parity.ts";
 import type { SimServer } from "../../src/sim/sim-server.ts";
 import type { Hooks } from "../../src/sim/simulation.ts";
 
@@ -83,10 +84,10 @@ function skipChecksums({ core }: SimClient): void {
 }
 
 /**
- * Runs with servers of which every tenth page that they read for a client has one wrong bit, never the same page twice
- * in a row: it would count as lost. What the checkers look at is as it is stored.
+ * Runs with servers of both kinds that read one page in so many with a wrong bit, never the same page twice in a row:
+ * it would count as lost. What the checkers look at is as it is stored, and that parity servers find fault is no fault.
  */
-export function withFlippedBits<T>(run: (server: (server: SimServer) => void) => T): T {
+export function withFlippedBits<T>(run: (hooks: Hooks) => T, every = 10): T {
   const { read } = FrameStore.prototype;
   let flipping = true;
   let count = 0;
@@ -96,20 +97,27 @@ export function withFlippedBits<T>(run: (server: (server: SimServer) => void) =>
     if (!flipping) return;
     for (let i = 0; i < pages; i += 1) {
       count += 1;
-      const wrong = count % 10 === 0 && !justFlipped.has(frame + i);
+      const wrong = count % every === 0 && !justFlipped.has(frame + i);
       if (wrong) into[at + i * 4096 + 77]! ^= 4;
       if (wrong) justFlipped.add(frame + i);
       else justFlipped.delete(frame + i);
     }
   };
+  const lookAsStored = ({ core }: SimServer | SimParity): void => {
+    const readFrame = core.readFrame.bind(core);
+    core.readFrame = (frame, into, at) => {
+      flipping = false;
+      readFrame(frame, into, at);
+      flipping = true;
+    };
+  };
   try {
-    return run(({ core }) => {
-      const readFrame = core.readFrame.bind(core);
-      core.readFrame = (frame, into, at) => {
-        flipping = false;
-        readFrame(frame, into, at);
-        flipping = true;
-      };
+    return run({
+      server: lookAsStored,
+      parity: (parity) => {
+        lookAsStored(parity);
+        Object.defineProperty(parity, "faultsFound", { value: {} });
+      },
     });
   } finally {
     FrameStore.prototype.read = read;

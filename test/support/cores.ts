@@ -52,6 +52,7 @@ export interface TestClientOptions {
   peerBlocks?: number;
   nbdBlocks?: number;
   seed?: number;
+  redundancy?: "none" | "parity";
 }
 
 /** A client's core and NBD front over queues in memory: nothing happens but in `turn` and `pump`. */
@@ -70,12 +71,15 @@ export class TestClient {
     const frames = options.frames ?? 4096;
     const peerBytes = (options.peerBlocks ?? limits.peerBlocks) * limits.peerBlockBytes;
     const nbdBytes = (options.nbdBlocks ?? limits.nbdBlocks) * limits.nbdBlockBytes;
-    this.arena = new Arena((frames + 4) * PAGE_BYTES + limits.receiveBytesMax + peerBytes + nbdBytes);
+    const redundancy = options.redundancy ?? "none";
+    const more = redundancy === "none" ? 0 : limits.accumulators + limits.hedgesMax;
+    this.arena = new Arena((frames + more + 4) * PAGE_BYTES + limits.receiveBytesMax + peerBytes + nbdBytes);
     const slots = options.slots ?? 65_536;
     this.core = new ClientCore({
       arena: this.arena,
       slots,
       frames,
+      redundancy,
       prng: new Prng(options.seed ?? 1),
       own: () => ({
         role: Role.CLIENT,

@@ -7,8 +7,8 @@ export interface NodeStatus {
   readonly name: string;
   readonly role: "server" | "parity" | "client";
   readonly pid: number;
-  /** HOST:PORT; empty for a client. */
-  readonly data: string;
+  /** HOST:PORT; null for a client. */
+  readonly data: string | null;
   readonly control: string;
 }
 
@@ -71,11 +71,15 @@ export class LocalCluster {
   }
 }
 
+/** Bytes that each server lends so that there is room for every slot twice: old pages are held beside the new ones. */
+export function capacityFor(redundancy: string, sizeBytes: number, servers: number): number {
+  const slots = (redundancy === "mirror" ? 4 : 2) * sizeBytes;
+  return Math.ceil(slots / servers / 4096) * 4096;
+}
+
 function localArguments(options: LocalClusterOptions, servers: number): string[] {
   const redundancy = options.redundancy ?? "none";
-  // Room for every slot twice: pages of slots that are being overwritten are held beside the new ones.
-  const slots = (redundancy === "mirror" ? 4 : 2) * options.sizeBytes;
-  const capacityBytes = Math.ceil(slots / servers / 4096) * 4096;
+  const capacityBytes = capacityFor(redundancy, options.sizeBytes, servers);
   const parity = redundancy === "parity" ? "1" : "0";
   const args = [
     "local",

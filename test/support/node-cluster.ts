@@ -9,6 +9,14 @@ const MIB = 1024 * 1024;
 const START_MS = 60_000;
 const HTTP_MS = 10_000;
 
+/** Where a node runs: an address of its machine, and what is put before its command line to run it there. */
+export interface NodePlace {
+  readonly host: string;
+  readonly prefix: readonly string[];
+}
+
+const HERE: NodePlace = { host: "127.0.0.1", prefix: [] };
+
 export interface NodeClusterOptions {
   readonly servers: number;
   readonly parity: number;
@@ -18,6 +26,8 @@ export interface NodeClusterOptions {
   readonly socketPath: string;
   readonly redundancy: "none" | "mirror" | "parity";
   readonly groupSize?: number;
+  /** On loopback when left out. */
+  readonly placeOf?: (role: ClusterNode["role"]) => NodePlace;
 }
 
 /** One node, in its present life. */
@@ -166,19 +176,21 @@ export class NodeCluster {
   }
 
   #spawn(role: ClusterNode["role"], name: string, before?: ReadyLine): Child {
-    const { sizeBytes, capacityBytes, socketPath, redundancy, groupSize } = this.#options;
-    const args = [built("bin/nswap.js"), role, "--name", name, "--log", "json"];
-    args.push("--control", before?.control ?? "127.0.0.1:0");
+    const { sizeBytes, capacityBytes, socketPath, redundancy, groupSize, placeOf } = this.#options;
+    const { host, prefix } = placeOf?.(role) ?? HERE;
+    const args = [...prefix, process.execPath, built("bin/nswap.js"), role, "--name", name, "--log", "json"];
+    args.push("--control", before?.control ?? `${host}:0`);
+    if (host !== HERE.host) args.push("--insecure");
     const peers = this.nodes.filter((node) => node.name !== name && node.child.isRunning);
     for (const peer of peers.slice(0, 3)) args.push("--peer", peer.ready.control);
     if (role === "client") {
       args.push("--size", String(sizeBytes), "--socket", socketPath, "--redundancy", redundancy);
       if (groupSize !== undefined) args.push("--group-size", String(groupSize));
     } else {
-      args.push("--listen", before?.data ?? "127.0.0.1:0");
+      args.push("--listen", before?.data ?? `${host}:0`);
       args.push("--capacity", String(capacityBytes), "--reserve", String(64 * MIB));
     }
-    const child = new Child(process.execPath, args);
+    const child = new Child(args[0]!, args.slice(1));
     this.#children.add(child);
     return child;
   }

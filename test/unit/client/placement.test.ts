@@ -40,3 +40,23 @@ test("a server that says FULL with room in its figures is not asked again in the
   client.join(memoryServer("b", 200));
   expect(writes.every((write) => write.done)).toBe(true);
 });
+
+test("the pages of a long request share their groups, whichever servers answer first", () => {
+  const client = new TestClient({ redundancy: "parity" });
+  const wires = ["a", "b", "c", "d"].map((name) => client.join(memoryServer(name)));
+  const groups = client.core.redundancy.groups!;
+  for (let request = 0; request < 50; request += 1) {
+    const slots = [...Array(32).keys()].map((page) => request * 32 + page);
+    const writes = slots.map((slot) => client.write(slot, pageOf(slot)));
+    client.turn();
+    for (const wire of request % 2 === 0 ? wires : wires.toReversed()) client.deliverToServer(wire);
+    client.pump();
+    expect(writes.every((write) => write.done)).toBe(true);
+    const inGroups = new Map<number, number>();
+    for (const slot of slots) {
+      const group = groups.groupOf(groups.liveOf(slot));
+      inGroups.set(group, (inGroups.get(group) ?? 0) + 1);
+    }
+    expect([...inGroups.values()]).toEqual(Array(8).fill(4));
+  }
+});

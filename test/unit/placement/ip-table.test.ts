@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { limits } from "../../../src/base/limits.ts";
 import { Prng } from "../../../src/base/prng.ts";
 import type { Holder } from "../../../src/placement/holder.ts";
-import { IpTable } from "../../../src/placement/ip-table.ts";
+import { IpTable, STRIPE_PAGES } from "../../../src/placement/ip-table.ts";
 
 const identity = (i: number): string => i.toString(16).padStart(32, "0");
 
@@ -46,6 +46,31 @@ describe("choice of a server", () => {
   it("spreads them also while no fresh figures come", () => {
     const { table, holders } = tableOf(1000, 1000, 1000, 1000);
     for (const count of tally(table, holders, 4000)) expect(Math.abs(count - 1000)).toBeLessThan(150);
+  });
+
+  describe("where groups are spread over servers", () => {
+    const spread = (table: IpTable, holders: Holder[], batches: number): number[] => {
+      const pages = holders.map(() => 0);
+      for (let i = 0; i < batches; i += 1) {
+        const holder = table.choose(undefined, (one) => pages[holders.indexOf(one)]!)!;
+        pages[holders.indexOf(holder)]! += STRIPE_PAGES;
+        holder.unackedPages += STRIPE_PAGES;
+      }
+      return pages;
+    };
+
+    it("none is more than a stripe ahead of those that are behind, whatever room it has", () => {
+      const { table, holders } = tableOf(900_000, 100_000, 100_000, 100_000);
+      const pages = spread(table, holders, 1000);
+      expect(Math.max(...pages) - Math.min(...pages)).toBeLessThanOrEqual(2 * STRIPE_PAGES);
+    });
+
+    it("one that is short of room is not made to keep up", () => {
+      const { table, holders } = tableOf(900_000, 900_000, 900_000, 50_000);
+      const [, , third, small] = spread(table, holders, 1000);
+      expect(third).toBeGreaterThan(2000);
+      expect(small).toBeLessThan(third! / 2);
+    });
   });
 
   it("does not send all to the one that stale figures show as the best", () => {
