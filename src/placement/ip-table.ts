@@ -138,13 +138,14 @@ export class IpTable {
     return best === undefined || leadOf === undefined ? best : this.#notAhead(best, takes, leadOf);
   }
 
-  /** The one that is behind the most, if `best` is a stripe ahead of it, and it is not short of room. */
+  /** The one that is behind the most, if `best` is a stripe ahead of it, and it has room and is not much slower. */
   #notAhead(best: Holder, takes: (holder: Holder) => boolean, leadOf: (holder: Holder) => number): Holder {
     let found = best;
     let least = leadOf(best) - STRIPE_PAGES;
     for (const holder of this.#up) {
       const lead = leadOf(holder);
       if (lead > least || holder.full || holder.shortOfRoom || !takes(holder)) continue;
+      if (this.#muchSlower(holder, best)) continue;
       found = holder;
       least = lead;
     }

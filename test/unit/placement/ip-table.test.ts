@@ -65,6 +65,15 @@ describe("choice of a server", () => {
       expect(Math.max(...pages) - Math.min(...pages)).toBeLessThanOrEqual(2 * STRIPE_PAGES);
     });
 
+    it("one that is much slower does not hold the others up", () => {
+      const { table, holders } = tableOf(900_000, 900_000, 900_000, 900_000);
+      holders[3]!.latencyMs = 20;
+      for (const holder of holders.slice(0, 3)) holder.latencyMs = 1;
+      const [, , third, slow] = spread(table, holders, 1000);
+      expect(third).toBeGreaterThan(2000);
+      expect(slow).toBeLessThan(third! / 2);
+    });
+
     it("one that is short of room is not made to keep up", () => {
       const { table, holders } = tableOf(900_000, 900_000, 900_000, 50_000);
       const [, , third, small] = spread(table, holders, 1000);
