@@ -11,8 +11,7 @@ import { SimFlusher } from "./sim-flusher.ts";
 import { SimLinks } from "./sim-links.ts";
 import type { SimNode } from "./sim-node.ts";
 import type { SimNodes } from "./sim-nodes.ts";
-import { drawBytes } from "./sim-options.ts";
-import type { SimServerOptions } from "./sim-server.ts";
+import { coreOptions, type SimServerOptions } from "./sim-server.ts";
 import type { End } from "./wire.ts";
 
 export interface SimParityOptions extends SimServerOptions {
@@ -49,20 +48,10 @@ export class SimParity implements SimNode {
     });
     const arena = new Arena((options.workFrames + 4) * PAGE_BYTES + readBytes + linkBlocks * linkBlockBytes);
     const { bytes, view } = arena;
-    const identity = drawBytes(prng, 16);
-    this.identity = toHex(identity);
+    const own = coreOptions(options, this.#port);
+    this.identity = toHex(own.identity);
     this.core = new ParityServerCore({
-      identity,
-      name: `${options.address}.${options.life}`,
-      capacityFrames: options.capacityFrames,
-      prover: options.prover,
-      nonce: () => drawBytes(prng, 32),
-      hashSeed: prng.next(),
-      blocks: { pool: this.#port.pool, ...options.blocks },
-      clientsMax: 8,
-      storeChunkBytes: 64 * 4096,
-      queueBytesSoft: options.queueBytesSoft,
-      listScanFramesMax: options.listScanFrames,
+      ...own,
       arena,
       workFrames: options.workFrames,
       scrubPerTick: options.scrubPerTick,

@@ -26,6 +26,24 @@ export interface SimServerOptions {
   prover: Prover | undefined;
 }
 
+/** What the cores of servers of both kinds are given; draws an identity and a seed. */
+export function coreOptions(options: SimServerOptions, port: SimDataPort) {
+  const { prng } = options;
+  return {
+    identity: drawBytes(prng, 16),
+    name: `${options.address}.${options.life}`,
+    capacityFrames: options.capacityFrames,
+    prover: options.prover,
+    nonce: () => drawBytes(prng, 32),
+    hashSeed: prng.next(),
+    blocks: { pool: port.pool, ...options.blocks },
+    clientsMax: 8,
+    storeChunkBytes: 64 * 4096,
+    queueBytesSoft: options.queueBytesSoft,
+    listScanFramesMax: options.listScanFrames,
+  };
+}
+
 /** One life of a simulated memory server: the core, and a driver that behaves as the data port does. */
 export class SimServer implements SimNode {
   readonly role = "server";
@@ -46,21 +64,9 @@ export class SimServer implements SimNode {
       ...{ process: this.process, flusher, readBytes, blocks: options.blocks.max },
       connect: (out, onClosed) => this.core.connect(out, onClosed),
     });
-    const identity = drawBytes(prng, 16);
-    this.identity = toHex(identity);
-    this.core = new MemoryServerCore({
-      identity,
-      name: `${options.address}.${options.life}`,
-      capacityFrames: options.capacityFrames,
-      prover: options.prover,
-      nonce: () => drawBytes(prng, 32),
-      hashSeed: prng.next(),
-      blocks: { pool: this.#port.pool, ...options.blocks },
-      clientsMax: 8,
-      storeChunkBytes: 64 * 4096,
-      queueBytesSoft: options.queueBytesSoft,
-      listScanFramesMax: options.listScanFrames,
-    });
+    const own = coreOptions(options, this.#port);
+    this.identity = toHex(own.identity);
+    this.core = new MemoryServerCore(own);
     this.process.every(limits.tickMs, () => {
       this.core.tick(this.process.nowMs);
       flusher.wake();

@@ -1,3 +1,5 @@
+import { type ParseArgsConfig, parseArgs } from "node:util";
+
 /** The command line was wrong; the message says how. */
 export class UsageError extends Error {}
 
@@ -27,4 +29,18 @@ export function chosen<T>(
     }
     return item;
   });
+}
+
+type Options = NonNullable<ParseArgsConfig["options"]>;
+
+/** The values of these options. Throws UsageError for what is none of them. */
+export function valuesOf<T extends Options>(
+  argv: readonly string[],
+  options: T,
+): ReturnType<typeof parseArgs<{ args: string[]; options: T }>>["values"] {
+  try {
+    return parseArgs({ args: [...argv], options }).values;
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
 }

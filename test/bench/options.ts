@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { chosen, numberIn, UsageError } from "./arguments.ts";
+import { chosen, numberIn, valuesOf } from "./arguments.ts";
 import { clusterNames, type TargetName, targetNames } from "./targets.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
@@ -48,9 +47,25 @@ function defaultWorkloadNames(): string[] {
   return workloads.filter((workload) => workload.isDefault).map((workload) => workload.name);
 }
 
+const options = {
+  rounds: { type: "string", default: "5" },
+  seconds: { type: "string", default: "3" },
+  warmup: { type: "string", default: "8" },
+  quick: { type: "boolean" },
+  only: { type: "string" },
+  targets: { type: "string" },
+  size: { type: "string", default: "512" },
+  "rss-minutes": { type: "string", default: "0" },
+  rebuild: { type: "string", default: "0" },
+  link: { type: "string", default: "0" },
+  check: { type: "boolean" },
+  output: { type: "string", default: "bench-results" },
+  help: { type: "boolean" },
+} as const;
+
 /** Parses the command line. Throws UsageError, with what was given and what is accepted. */
 export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
-  const values = parse(argv);
+  const values = valuesOf(argv, options);
   if (values.help) return "help";
   const quick = values.quick === true;
   const linkMbit = numberIn("--link", values.link, 0, 1_000_000, true);
@@ -69,29 +84,4 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
     check: values.check === true,
     outputDirectory: values.output,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        rounds: { type: "string", default: "5" },
-        seconds: { type: "string", default: "3" },
-        warmup: { type: "string", default: "8" },
-        quick: { type: "boolean" },
-        only: { type: "string" },
-        targets: { type: "string" },
-        size: { type: "string", default: "512" },
-        "rss-minutes": { type: "string", default: "0" },
-        rebuild: { type: "string", default: "0" },
-        link: { type: "string", default: "0" },
-        check: { type: "boolean" },
-        output: { type: "string", default: "bench-results" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

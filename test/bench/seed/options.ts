@@ -1,5 +1,4 @@
-import { parseArgs } from "node:util";
-import { chosen, numberIn, UsageError } from "../arguments.ts";
+import { chosen, numberIn, valuesOf } from "../arguments.ts";
 import { type DeviceName, deviceNames } from "./devices.ts";
 import { type WorkName, workNames } from "./works.ts";
 
@@ -22,9 +21,19 @@ export const usage = `npm run bench:seed -- [options]      (as root)
   --output DIR       where seed.md, seed.json and seed.svg go (default bench-results)
   --help`;
 
+const options = {
+  rounds: { type: "string", default: "3" },
+  memory: { type: "string" },
+  workloads: { type: "string" },
+  devices: { type: "string" },
+  quick: { type: "boolean" },
+  output: { type: "string", default: "bench-results" },
+  help: { type: "boolean" },
+} as const;
+
 /** Parses the command line. Throws UsageError, with what was given and what is accepted. */
 export function parseOptions(argv: readonly string[]): SeedOptions | "help" {
-  const values = parse(argv);
+  const values = valuesOf(argv, options);
   if (values.help) return "help";
   const quick = values.quick === true;
   return {
@@ -35,23 +44,4 @@ export function parseOptions(argv: readonly string[]): SeedOptions | "help" {
     quick,
     outputDirectory: values.output,
   };
-}
-
-function parse(argv: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...argv],
-      options: {
-        rounds: { type: "string", default: "3" },
-        memory: { type: "string" },
-        workloads: { type: "string" },
-        devices: { type: "string" },
-        quick: { type: "boolean" },
-        output: { type: "string", default: "bench-results" },
-        help: { type: "boolean" },
-      },
-    }).values;
-  } catch (error) {
-    throw new UsageError((error as Error).message);
-  }
 }

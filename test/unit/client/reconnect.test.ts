@@ -4,22 +4,26 @@ import { PageResult } from "../../../src/client/page-waiter.ts";
 import { ClientRig, Connection, ServerRig } from "./rig.ts";
 
 describe("after a lost connection", () => {
-  it("an INVALIDATE for a copy found in the list does not hit the page that is placed there in the same turn", () => {
+  /** A page that a holds, its acknowledgement being lost, and that was then sent to b, which does not answer. */
+  function sentTwice() {
     const client = new ClientRig();
     const a = new ServerRig(1);
     const first = new Connection(client, a);
     first.settle();
     const write = client.write(5, 42);
     client.core.flush(0);
-    // The server has the page; its acknowledgement is lost with the connection.
     first.serve();
     client.core.linkEnded(first.link);
-    const b = new ServerRig(2, 1000);
-    const toB = new Connection(client, b);
+    // It has more room.
+    const toB = new Connection(client, new ServerRig(2, 1000));
     toB.exchange(3);
-    // b, which has more room, is sent the page, and does not answer.
     client.core.flush(0);
     toB.sent();
+    return { client, a, toB, write };
+  }
+
+  it("an INVALIDATE for a copy found in the list does not hit the page that is placed there in the same turn", () => {
+    const { client, a, toB, write } = sentTwice();
     const second = new Connection(client, a);
     second.exchange(1);
     second.serve();
@@ -35,20 +39,7 @@ describe("after a lost connection", () => {
   });
 
   it("an INVALIDATE that comes late over the old connection does not hit the page that was placed again", () => {
-    const client = new ClientRig();
-    const a = new ServerRig(1);
-    const first = new Connection(client, a);
-    first.settle();
-    const write = client.write(5, 42);
-    client.core.flush(0);
-    first.serve();
-    client.core.linkEnded(first.link);
-    const b = new ServerRig(2, 1000);
-    const toB = new Connection(client, b);
-    toB.exchange(3);
-    // Sent to b, which does not answer.
-    client.core.flush(0);
-    toB.sent();
+    const { client, a, toB, write } = sentTwice();
     const second = new Connection(client, a);
     second.exchange(3);
     client.core.flush(0);
