@@ -5,14 +5,13 @@ import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import type { Holder, HolderRole } from "../placement/holder.ts";
-import { IpTable, STRIPE_PAGES } from "../placement/ip-table.ts";
+import { IpTable } from "../placement/ip-table.ts";
 import type { PageFigures, Redundancy, RedundancyMode } from "../redundancy/redundancy.ts";
 import { Place, SlotMap } from "../slots/slot-map.ts";
 import { Barriers } from "./barriers.ts";
 import type { ClientCoreOptions } from "./client-core-options.ts";
 import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
-import { FrameQueue } from "./frame-queue.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import { LinkSet } from "./link-set.ts";
@@ -21,12 +20,10 @@ import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { ParityRequests } from "./parity-requests.ts";
 import { PartialWrites } from "./partial-writes.ts";
 import { PendingWrites } from "./pending-writes.ts";
+import { Placer } from "./placer.ts";
 import { newRedundancy, RedundancyHost } from "./redundancy-host.ts";
 import { ServerLink } from "./server-link.ts";
 import { Starvation } from "./starvation.ts";
-
-/** Pages that go to a server at a time: those of the longest request the kernel usually sends. */
-const PUT_PAGES = 32;
 
 /**
  * The client's core: reads and writes of pages, decided without I/O. What a turn brings in is gathered; `flush`,
@@ -48,15 +45,10 @@ export class ClientCore implements LinkPort {
   readonly #limits: ClientLimits;
   readonly #pending: PendingWrites;
   readonly #partial: PartialWrites;
-  readonly #toPlace: FrameQueue;
+  readonly #placer: Placer;
   readonly #links = new LinkSet((link, error) => this.dropLink(link, error));
   readonly #reads: PageReads;
   readonly #redundancy: Redundancy;
-  /** A server that does not read, or is slow, or whose link is ending, holds up no page: others are looked at. */
-  readonly #takesPages = (holder: Holder): boolean => {
-    const link = this.#links.of(holder);
-    return link?.up === true && link.hasRoom && link.eager(this.#toPlace.length);
-  };
   readonly #barriers = new Barriers();
   #nextPageId = 1;
   #nowMs = 0;
@@ -79,7 +71,14 @@ export class ClientCore implements LinkPort {
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
     this.#pending = new PendingWrites(this.frames);
-    this.#toPlace = new FrameQueue(this.frames);
+    this.#placer = new Placer({
+      frames: this.frames,
+      table: this.table,
+      links: this.#links,
+      redundancy: () => this.#redundancy,
+      overtaken: (frame) => this.#writeDone(frame),
+      drop: (link, error) => this.dropLink(link, error),
+    });
     this.#reads = this.#newReads();
     this.#redundancy = this.#newRedundancy(mode);
     this.#partial = new PartialWrites(this.#arena, this.frames, {
@@ -181,7 +180,7 @@ export class ClientCore implements LinkPort {
     }
     this.#identify(frame);
     this.#pending.push(frame);
-    this.#toPlace.push(frame);
+    this.#placer.push(frame);
   }
 
   /** Gives the frame's page a new id, and its checksum, which depends on the id. */
@@ -241,40 +240,18 @@ export class ClientCore implements LinkPort {
   /** End of a turn: places what is to be placed and encodes what was gathered for each server. */
   flush(nowMs: number, isTick = false): void {
     this.#nowMs = nowMs;
-    this.#place();
+    this.#placer.place(nowMs);
     this.#redundancy.flush(nowMs);
     this.#reads.flush(nowMs);
     this.#barriers.pass();
     this.#links.flush(nowMs, isTick);
   }
 
-  #place(): void {
-    const queue = this.#toPlace;
-    const most = this.#redundancy.leadOf === undefined ? PUT_PAGES : STRIPE_PAGES;
-    for (;;) {
-      while (queue.length > 0 && this.frames.stale[queue.head] === 1) this.#writeDone(queue.shift());
-      if (queue.length === 0 || !this.#redundancy.hasRoom) return;
-      const holder = this.table.choose(this.#takesPages, this.#redundancy.leadOf);
-      const link = holder === undefined ? undefined : this.#links.of(holder);
-      if (holder === undefined || link === undefined) return;
-      const count = Math.min(queue.length, most, Math.max(1, holder.freeEstimate));
-      for (let i = 0, frame = queue.head; i < count; i += 1, frame = this.frames.next[frame]!)
-        this.frames.placedOn[frame] = holder.index;
-      holder.unackedPages += count;
-      try {
-        link.putPages(queue, count, this.#nowMs);
-      } catch (error) {
-        if (!(error instanceof NswapError)) throw error;
-        this.dropLink(link, error);
-      }
-    }
-  }
-
   /** Time passes: silent links are given up, idle ones asked for a sign of life. */
   tick(nowMs: number): void {
     this.#nowMs = nowMs;
     this.#links.tick(nowMs);
-    this.#starvation.tick(nowMs, this.#toPlace.length);
+    this.#starvation.tick(nowMs, this.#placer.length);
     this.#redundancy.tick(nowMs);
     // What waits for others may have become possible without anybody's saying so.
     this.#reads.lookAgain();
@@ -283,7 +260,7 @@ export class ClientCore implements LinkPort {
 
   /** True if pages wait for a server to take them. */
   get starved(): boolean {
-    return this.#toPlace.length > 0;
+    return this.#placer.length > 0;
   }
 
   // Links
@@ -356,7 +333,7 @@ export class ClientCore implements LinkPort {
     holder.unackedPages -= 1;
     this.frames.placedOn[frame] = NO_FRAME;
     this.counters.placedAgain += 1;
-    this.#toPlace.push(frame);
+    this.#placer.push(frame);
   }
 
   /**

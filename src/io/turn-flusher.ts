@@ -51,6 +51,7 @@ interface TurnFlusherOptions {
 /**
  * Gathers the sockets that have something to send and flushes them once a turn of the event loop: after all that
  * has arrived was handled (setImmediate runs behind the poll phase), so answers to many requests share a system call.
+ * Only a read that brings a great many short requests is sent on in the middle (`sendEarly`).
  *
  * Being woken from sleep costs more than a request, for the one who sleeps and for the one who wakes. So it may stay
  * awake a short while (as the kernel's haltpoll does): while it pays, the loop turns without sleeping; each time it

@@ -13,6 +13,9 @@ const SLOW_MS = 2;
  */
 export const STRIPE_PAGES = 8;
 
+/** One with so many times less room than another need not keep up with it. */
+const LESS_ROOM = 2;
+
 const anyHolder = (): boolean => true;
 
 /**
@@ -128,7 +131,7 @@ export class IpTable {
    * Where the next pages go: the better of two candidates drawn at random, by room and latency ("power of two
    * choices": even spread although the figures are stale); all are looked at when neither seems to have room.
    * Undefined if nobody takes pages; those that `takes` says no to are passed over. Where `leadOf` says how many pages
-   * a server is ahead, none is by much more than a stripe.
+   * a server is ahead, those with room are kept within about two stripes of each other.
    */
   choose(
     takes: (holder: Holder) => boolean = anyHolder,
@@ -138,14 +141,20 @@ export class IpTable {
     return best === undefined || leadOf === undefined ? best : this.#notAhead(best, takes, leadOf);
   }
 
-  /** The one that is behind the most, if `best` is a stripe ahead of it, and it has room and is not much slower. */
+  /**
+   * The one that is behind the most, if `best` is a stripe ahead of it. One that has much less room, or is much slower,
+   * need not keep up.
+   */
   #notAhead(best: Holder, takes: (holder: Holder) => boolean, leadOf: (holder: Holder) => number): Holder {
     let found = best;
     let least = leadOf(best) - STRIPE_PAGES;
-    for (const holder of this.#up) {
+    const count = this.#up.length;
+    const from = this.#prng.below(count);
+    for (let i = 0; i < count; i += 1) {
+      const holder = this.#up[(from + i) % count]!;
       const lead = leadOf(holder);
       if (lead > least || holder.full || holder.shortOfRoom || !takes(holder)) continue;
-      if (this.#muchSlower(holder, best)) continue;
+      if (holder.freeEstimate * LESS_ROOM < best.freeEstimate || this.#muchSlower(holder, best)) continue;
       found = holder;
       least = lead;
     }

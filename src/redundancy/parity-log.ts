@@ -9,6 +9,9 @@ const RING = 4096;
 const HELD_BACK = 16;
 const HELD_BACK_MS = 5;
 
+/** Positions along the ring that count as a lead. */
+const LEAD_MAX = 32;
+
 /** Writes wait for parity servers no longer than so. */
 const PARITY_PATIENCE_MS = 100;
 
@@ -90,9 +93,13 @@ export class ParityLog {
     return this.#options.mirror ? table.upCount < 2 : !table.someParityHasRoom;
   }
 
-  /** How many open groups from the oldest on have a page of the holder, those counted that are on their way. */
+  /**
+   * How far the holder is along the ring, and how many pages are on their way to it. One that comes (back) is behind
+   * all others, and need not make up for that with all that is written until its first answer.
+   */
   leadOf(holder: Holder): number {
-    return Math.max(0, (this.#cursors[holder.index] ?? 0) - this.#head) + holder.unackedPages;
+    const along = (this.#cursors[holder.index] ?? 0) - this.#head;
+    return Math.min(Math.max(0, along), LEAD_MAX) + holder.unackedPages;
   }
 
   /** Members that a group can have now. */
@@ -182,13 +189,14 @@ export class ParityLog {
     while (this.#head < this.#tail && this.#ring[this.#head % RING] === NONE) this.#head += 1;
   }
 
-  /** Closes all open groups, or those with a member on the holder. */
+  /** Closes all open groups, or those with a member on the holder, and those that wait for nobody since it went. */
   closeAll(holder = NONE): void {
     this.#hurry = true;
     for (let at = this.#head; at < this.#tail; at += 1) {
       const group = this.#ring[at % RING]!;
       if (group === NONE) continue;
-      if (holder === NONE || this.#groups.hasHolder(group, holder)) this.close(group);
+      const isWhole = this.#groups.count[group]! >= this.target;
+      if (holder === NONE || isWhole || this.#groups.hasHolder(group, holder)) this.close(group);
     }
   }
 

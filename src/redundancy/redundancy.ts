@@ -80,7 +80,7 @@ export interface Redundancy {
   readonly groups: GroupTable | undefined;
   /** False: no more pages are to be placed until parity has been acknowledged. */
   readonly hasRoom: boolean;
-  /** How many pages further the holder is than the oldest group that waits for one; undefined where it is all one. */
+  /** How far ahead of others the holder is, in pages, if it matters that servers get equally many. */
   readonly leadOf: ((holder: Holder) => number) | undefined;
   /** True while parity servers work for it. */
   readonly isBusy: boolean;

@@ -14,10 +14,13 @@ const QUEUE = "20ms";
 /** True in a process that `inOwnNetwork` has started. */
 export const isInOwnNetwork = (): boolean => process.env[INSIDE] !== undefined;
 
-/** Runs this program once more with the same arguments, in a network of its own that ends with it. Gives its status. */
+/**
+ * Runs this program once more with the same arguments, in a network of its own that ends with it. Gives its status.
+ * `unshare` without a fork becomes that program, so signals reach it.
+ */
 export function inOwnNetwork(): Promise<number> {
   if (process.getuid?.() !== 0) throw new UsageError("--link makes network namespaces: it is for root alone");
-  const command = ["--net", "--kill-child", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+  const command = ["--net", process.execPath, ...process.execArgv, ...process.argv.slice(1)];
   const child = spawn("unshare", command, { stdio: "inherit", env: { ...process.env, [INSIDE]: "1" } });
   process.on("exit", () => child.kill("SIGTERM"));
   return new Promise((resolve, reject) => {
@@ -30,7 +33,7 @@ export function inOwnNetwork(): Promise<number> {
 export class Link {
   readonly #servers = `nswap-bench-${process.pid}`;
 
-  /** In this process's own network, for all of its life. */
+  /** In this process's own network, for all of its life; the servers' namespace is removed when it ends. */
   constructor(mbitPerSecond: number) {
     const servers = this.#servers;
     ip("link", "set", "lo", "up");

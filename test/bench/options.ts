@@ -1,4 +1,4 @@
-import { chosen, numberIn, valuesOf } from "./arguments.ts";
+import { chosen, numberIn, UsageError, valuesOf } from "./arguments.ts";
 import { clusterNames, type TargetName, targetNames } from "./targets.ts";
 import { type Workload, workloads } from "./workloads.ts";
 
@@ -69,6 +69,9 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
   if (values.help) return "help";
   const quick = values.quick === true;
   const linkMbit = numberIn("--link", values.link, 0, 1_000_000, true);
+  const alone = ["rss-minutes", "rebuild", "check"] as const;
+  const other = linkMbit > 0 ? alone.find((name) => values[name] && values[name] !== "0") : undefined;
+  if (other !== undefined) throw new UsageError(`--link ${linkMbit}: not with --${other}`);
   const accepted = linkMbit > 0 ? clusterNames : targetNames;
   const defaultWorkloads = linkMbit > 0 ? [linkWorkload] : defaultWorkloadNames();
   return {

@@ -1,4 +1,4 @@
-import { describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { Doubts } from "../../src/redundancy/doubts.ts";
 import { Parting } from "../../src/redundancy/parting.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
@@ -8,6 +8,8 @@ import { grouped, PARITY_PLANTS } from "./planted-parity.ts";
 const plainly = <T>(run: () => T): T => run();
 
 describe("the checkers find that", () => {
+  afterEach(() => void vi.restoreAllMocks());
+
   for (const { name, hooks, options, seeds, finds, flipped, around } of [...PLANTS, ...PARITY_PLANTS]) {
     it(`${name} (within ${seeds} seeds)`, () => {
       const found: string[] = [];
@@ -44,6 +46,5 @@ describe("the checkers find that", () => {
     }
     expect(wrong.mock.calls.length).toBeGreaterThan(50);
     expect(scatter.mock.calls.length).toBeGreaterThan(5);
-    vi.restoreAllMocks();
   });
 });

@@ -21,6 +21,8 @@ describe("the benchmark's options", () => {
 
   test.each([
     [["--link", "0.5"], /--link 0.5: a whole number from 0/],
+    [["--link", "1000", "--rebuild", "256"], /--link 1000: not with --rebuild/],
+    [["--link", "1000", "--check"], /--link 1000: not with --check/],
     [["--rounds", "0"], /--rounds 0: a whole number from 1/],
     [["--only", "5k"], /--only 5k: accepted are 4k-d1/],
     [["--size", "1"], /--size 1: a whole number from 64/],

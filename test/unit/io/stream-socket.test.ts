@@ -12,7 +12,8 @@ import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
 
 const BYTES = 3_000_000;
 const PIECE = 4_000;
-const MESSAGE = 300;
+const SHORT = 300;
+const LONG = 5_000;
 const TURN = 1_000;
 
 /** Collects what comes; takes `most` bytes, then the rest is carried over until a moment later. */
@@ -28,7 +29,7 @@ class End {
   readonly early: number[] = [];
   #ended!: () => void;
 
-  constructor(plain: boolean, most: number) {
+  constructor(plain: boolean, most: number, message: number) {
     const beforeFlush = (isTurnEnd: boolean): void => {
       if (!isTurnEnd) this.early.push(this.length);
     };
@@ -54,7 +55,7 @@ class End {
     const handler = {
       receive,
       get unfinishedBytes() {
-        return (MESSAGE - (end.length % MESSAGE)) % MESSAGE;
+        return (message - (end.length % message)) % message;
       },
       drained: () => {},
       ended: () => this.#ended(),
@@ -75,9 +76,9 @@ afterEach(() => {
   for (const each of open.splice(0)) each.destroy();
 });
 
-async function pair(plain: boolean, most: number): Promise<{ a: End; b: End }> {
-  const a = new End(plain, Number.POSITIVE_INFINITY);
-  const b = new End(plain, most);
+async function pair(plain: boolean, most: number, message = SHORT): Promise<{ a: End; b: End }> {
+  const a = new End(plain, Number.POSITIVE_INFINITY, message);
+  const b = new End(plain, most, message);
   const server = net.createServer({ pauseOnConnect: true }, (accepted) => {
     b.socket.attach((region, onRead) => adoptRaw(accepted, region, onRead));
   });
@@ -104,15 +105,24 @@ describe.each([{ plain: false }, { plain: true }])("a stream socket (plain: $pla
       await b.over;
       await a.over;
       expect(Buffer.concat(b.came).equals(sent)).toBe(true);
-      expect(b.early.length).toBeGreaterThan(BYTES / (TURN + MESSAGE) / 4);
+      expect(b.early.length).toBeGreaterThan(BYTES / (TURN + SHORT) / 4);
       for (const [i, length] of b.early.entries()) {
-        expect(length % MESSAGE).toBe(0);
-        expect(length - (b.early[i - 1] ?? 0)).toBeGreaterThanOrEqual(TURN - MESSAGE);
+        expect(length % SHORT).toBe(0);
+        expect(length - (b.early[i - 1] ?? 0)).toBeGreaterThanOrEqual(TURN - SHORT);
       }
       expect(a.pool.taken).toBe(0);
       expect(b.carryPool.taken).toBe(0);
     },
   );
+
+  test("sends on behind long messages at the end of a turn alone, but for one that a read has the end of", async () => {
+    const { a, b } = await pair(plain, Number.POSITIVE_INFINITY, LONG);
+    for (let at = 0; at < BYTES; at += PIECE) a.out.reserve(PIECE);
+    a.socket.finish();
+    await b.over;
+    expect(b.length).toBe(BYTES);
+    expect(b.early.length).toBeLessThan(BYTES / LONG / 4);
+  });
 
   test("tells of a peer that resets the connection while bytes are queued", async () => {
     const { a, b } = await pair(plain, Number.POSITIVE_INFINITY);

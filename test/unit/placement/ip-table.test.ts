@@ -49,20 +49,46 @@ describe("choice of a server", () => {
   });
 
   describe("where groups are spread over servers", () => {
-    const spread = (table: IpTable, holders: Holder[], batches: number): number[] => {
+    const spread = (
+      table: IpTable,
+      holders: Holder[],
+      batches: number,
+      takes?: (holder: Holder) => boolean,
+    ): number[] => {
       const pages = holders.map(() => 0);
       for (let i = 0; i < batches; i += 1) {
-        const holder = table.choose(undefined, (one) => pages[holders.indexOf(one)]!)!;
+        const holder = table.choose(takes, (one) => pages[holders.indexOf(one)]!)!;
         pages[holders.indexOf(holder)]! += STRIPE_PAGES;
         holder.unackedPages += STRIPE_PAGES;
       }
       return pages;
     };
+    const between = (pages: number[]): number => Math.max(...pages) - Math.min(...pages);
 
-    it("none is more than a stripe ahead of those that are behind, whatever room it has", () => {
-      const { table, holders } = tableOf(900_000, 100_000, 100_000, 100_000);
-      const pages = spread(table, holders, 1000);
-      expect(Math.max(...pages) - Math.min(...pages)).toBeLessThanOrEqual(2 * STRIPE_PAGES);
+    it("none with about the same room gets further ahead than two stripes", () => {
+      const { table, holders } = tableOf(900_000, 600_000, 700_000, 500_000);
+      expect(between(spread(table, holders, 1000))).toBeLessThanOrEqual(2 * STRIPE_PAGES);
+    });
+
+    it("many are drawn equally often", () => {
+      const { table, holders } = tableOf(...Array(16).fill(900_000));
+      expect(between(spread(table, holders, 2000))).toBeLessThanOrEqual(2 * STRIPE_PAGES);
+    });
+
+    it("those that do not take pages, or are full, are passed over", () => {
+      const { table, holders } = tableOf(900_000, 900_000, 900_000, 900_000);
+      const [first, , , full] = holders;
+      full!.full = true;
+      const [none, second, third, last] = spread(table, holders, 1000, (holder) => holder !== first);
+      expect([none, last]).toEqual([0, 0]);
+      expect(Math.abs(second! - third!)).toBeLessThanOrEqual(2 * STRIPE_PAGES);
+    });
+
+    it("a small one is not filled up beside large ones", () => {
+      const { table, holders } = tableOf(20_000, 20_000, 20_000, 1_500);
+      const [large, , , small] = spread(table, holders, 1000);
+      expect(large).toBeGreaterThan(2000);
+      expect(small).toBeLessThan(1000);
     });
 
     it("one that is much slower does not hold the others up", () => {

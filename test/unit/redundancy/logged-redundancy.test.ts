@@ -125,6 +125,23 @@ describe("parity of a client whose servers come and go", () => {
     for (const name of ["a", "b", "c"]) expect(leadOf!(rig.server(name))).toBe(0);
   });
 
+  it("a server that comes back is not sent all that is written until its first answer", () => {
+    rig = new ParityRig({ accumulators: 512 });
+    rig.serve("a", "b", "c");
+    for (let slot = 0; slot < 60; slot += 1) rig.hold(slot, "a");
+    const { leadOf } = rig.redundancy;
+    expect(leadOf!(rig.server("a")) - leadOf!(rig.server("b"))).toBe(32);
+  });
+
+  it("groups that are whole without a server that went wait for nobody", () => {
+    rig = new ParityRig({ accumulators: 64 });
+    rig.serve("a", "b");
+    for (let slot = 0; slot < 8; slot += 1) rig.hold(slot, "a");
+    expect(rig.stateOf(0)).toBe(GroupState.OPEN);
+    rig.goAway("b");
+    for (let slot = 0; slot < 8; slot += 1) expect(rig.stateOf(slot)).toBe(GroupState.CLOSING);
+  });
+
   it("mends at the rate that is set, which reclaiming does not use up", () => {
     rig = new ParityRig({ pagesPerSecond: 40 });
     const { port, redundancy } = rig;
