@@ -80,7 +80,7 @@ export class Losses {
 
   /**
    * Acknowledgements that the dead sent come in: such a page may be lost if it found no group. If it has one, the
-   * client has its XOR.
+   * client has its XOR; but a client that was away while two servers died may hear from both, and put both in one.
    */
   lookForLate(nowMs: number): void {
     this.#late = this.#late.filter(({ user, pageId, slot, page, sinceMs }) => {
@@ -88,12 +88,25 @@ export class Losses {
       const { slots, redundancy } = user.client.core;
       if (slots.place(slot) < Place.FIRST_HOLDER || slots.pageId(slot) !== pageId) return true;
       const groups = redundancy.groups!;
-      if (groups.state[groups.groupOf(groups.liveOf(slot))] !== GroupState.BARE) return false;
+      if (groups.state[groups.groupOf(groups.liveOf(slot))] !== GroupState.BARE) {
+        if (this.#missesMore(user.client, pageId)) this.#loseUncovered(user, false, nowMs);
+        return false;
+      }
       this.#trace.event(`${user.client.host}: page ${pageId} of slot ${slot} was held by the dead only`);
       this.#lostOf(user.client).add(pageId);
       user.model.lose(slot, page);
       return false;
     });
+  }
+
+  /** The page's group misses something else as well. */
+  #missesMore(client: SimClient, pageId: number): boolean {
+    let misses = false;
+    visitGroups(client, (group) => {
+      const isIn = group.members.some((each) => each.pageId === pageId);
+      if (isIn) misses = this.#missingParts(client, group, pageId) > 0;
+    });
+    return misses;
   }
 
   #expectLate(user: SimUser, nodes: readonly SimNode[], sinceMs: number): void {

@@ -46,6 +46,10 @@ describe("the simulator", () => {
     expect(runSeed(6973).violation?.message).toBeUndefined();
   });
 
+  it("takes pages for lost that two dead servers acknowledged to a client that was away, into one group", () => {
+    expect(runSeed(10012).violation?.message).toBeUndefined();
+  });
+
   it("loses pages where two servers die at a time, and says which may be lost", () => {
     const results = [1, 2, 3, 4].map((seed) => runSeed(seed, { ...grouped, losses: "two" }));
     for (const { violation } of results) expect(violation?.message).toBeUndefined();
