@@ -8,7 +8,7 @@ import { temporaryFolder } from "../../system/guest/own-things.ts";
 import type { Scope } from "../../system/guest/scope.ts";
 import type { ClientStatus } from "../../system/guest/status.ts";
 
-export const deviceNames = ["hdd", "ssd", "own-disk", "none", "mirror", "parity"] as const;
+export const deviceNames = ["hdd", "ssd", "own-disk", "memory", "none", "mirror", "parity"] as const;
 export type DeviceName = (typeof deviceNames)[number];
 
 /** What each device is, in a word or two for a plot and in a sentence for the report. */
@@ -28,6 +28,10 @@ export const deviceTitles: Record<DeviceName, readonly [short: string, long: str
     "this machine's disk",
     "an image file on it that nbdkit keeps out of the page cache (cache=none), no delays",
   ],
+  memory: [
+    "no delay (memory)",
+    "nbdkit memory, which answers at once: what is left is the guest's own time, and no device can be faster",
+  ],
   none: ["nswap none", "4 memory servers, no redundancy"],
   mirror: ["nswap mirror", "4 memory servers, each page on two of them"],
   parity: ["nswap parity", "4 memory servers and a parity server, groups of 4"],
@@ -46,8 +50,14 @@ const SERVERS = 4;
 const ROOM = 1.25;
 const TMPFS_MAGIC = 0x0102_1994;
 
-/** nbdkit's filters, outermost first, and its parameters. Rates are bits a second. */
-const disks: Partial<Record<DeviceName, { filters: readonly string[]; parameters: readonly string[] }>> = {
+interface Disk {
+  /** nbdkit's, outermost first. */
+  readonly filters: readonly string[];
+  /** nbdkit's; rates are bits a second. */
+  readonly parameters: readonly string[];
+}
+
+const disks: Partial<Record<DeviceName, Disk>> = {
   hdd: {
     filters: ["noparallel", "rate", "delay"],
     parameters: ["delay-read=4ms", "delay-write=2ms", "rate=1280M"],
@@ -63,12 +73,18 @@ export async function startDevice(
   network: GuestNetwork,
   sizeMiB: number,
 ): Promise<SwapDevice> {
+  if (name === "memory") return startOf(scope, network, ["memory", `${sizeMiB}M`]);
   const disk = disks[name];
   if (disk === undefined) return startCluster(name as Redundancy, scope, network, sizeMiB);
   const image = join(temporaryFolder(scope), "disk.img");
   await makeImage(image, sizeMiB);
   const filters = disk.filters.map((filter) => `--filter=${filter}`);
-  await startNbdkit(scope, network, NBDKIT_PORT, [...filters, "file", image, ...disk.parameters]);
+  return startOf(scope, network, [...filters, "file", image, ...disk.parameters]);
+}
+
+/** What nbdkit serves with these arguments. */
+async function startOf(scope: Scope, network: GuestNetwork, args: readonly string[]): Promise<SwapDevice> {
+  await startNbdkit(scope, network, NBDKIT_PORT, args);
   return {
     device: { kind: "gateway", host: HOST_ADDRESS, port: NBDKIT_PORT, exportName: "", discard: false },
     client: async () => undefined,

@@ -16,6 +16,7 @@ const colours: Record<DeviceName, string> = {
   hdd: "#999999",
   ssd: "#56b4e9",
   "own-disk": "#0072b2",
+  memory: "#f0e442",
   none: "#009e73",
   mirror: "#e69f00",
   parity: "#d55e00",

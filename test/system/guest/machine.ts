@@ -6,6 +6,7 @@ import { type GuestJob, jobText, type WorkJob } from "./job.ts";
 import { kernelErrors } from "./kernel-log.ts";
 import type { GuestNetwork } from "./network.ts";
 import { temporaryFolder } from "./own-things.ts";
+import { guestProcessor } from "./processor.ts";
 import { insidePath } from "./root.ts";
 import type { Scope } from "./scope.ts";
 
@@ -47,6 +48,9 @@ export async function runGuest(
     "--pid",
     "--fork",
     "--kill-child",
+    "taskset",
+    "-c",
+    guestProcessor(),
     "linux.uml",
     ...bootArguments(job, tap.device, folder, jobFile),
   ];

@@ -12,6 +12,7 @@ const PROGRAMS: readonly (readonly [program: string, debianPackage: string])[] =
   ["perl", "perl-base"],
   ["setpriv", "util-linux"],
   ["mkswap", "util-linux"],
+  ["taskset", "util-linux"],
 ];
 const MODULES = "/usr/lib/uml/modules";
 

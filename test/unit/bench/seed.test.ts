@@ -13,7 +13,7 @@ const machine = {
 };
 
 function run(device: DeviceName, round: number, seconds: number): SeedRun {
-  const isDisk = device === "hdd" || device === "ssd" || device === "own-disk";
+  const isDisk = !["none", "mirror", "parity"].includes(device);
   return {
     ...{ work: "sweep" as const, device, round, seconds, pagesOut: 100, pagesIn: 50, pagesPerSecond: 15 },
     ...{ writesPerPageOut: 0.05, sum: "" },
