@@ -31,9 +31,14 @@ export const limits = {
   accumulators: 1024,
   /** Reads that may be left to a slow server at a time, and made from other pages instead. */
   hedgesMax: 256,
-  /** How often slow reads are looked for, at most. */
+  /** Writes that may be left to silent servers at a time, and made to others as well. */
+  writeHedgesMax: 512,
+  /** How often what is late is looked for, at most. */
   hedgeCheckMs: 10,
-  /** A read is slow after so many times what the fastest server takes, within these bounds. */
+  /**
+   * A read is slow, and a server that owes something silent, after so many times what the fastest server takes, within
+   * these bounds.
+   */
   hedgeLatencies: 8,
   hedgeMsMin: 50,
   hedgeMsMax: 500,

@@ -13,12 +13,14 @@ import type { ClientCoreOptions } from "./client-core-options.ts";
 import { type ClientLimits, clientLimits } from "./client-limits.ts";
 import { ClientCounters } from "./counters.ts";
 import { FrameTable, NO_FRAME } from "./frame-table.ts";
+import { HedgedWrites } from "./hedged-writes.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import { LinkSet } from "./link-set.ts";
 import { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { ParityRequests } from "./parity-requests.ts";
 import { PartialWrites } from "./partial-writes.ts";
+import { Patience } from "./patience.ts";
 import { PendingWrites } from "./pending-writes.ts";
 import { Placer } from "./placer.ts";
 import { newRedundancy, RedundancyHost } from "./redundancy-host.ts";
@@ -48,6 +50,8 @@ export class ClientCore implements LinkPort {
   readonly #placer: Placer;
   readonly #links = new LinkSet((link, error) => this.dropLink(link, error));
   readonly #reads: PageReads;
+  readonly #patience: Patience;
+  readonly #hedgedWrites: HedgedWrites;
   readonly #redundancy: Redundancy;
   readonly #barriers = new Barriers();
   #nextPageId = 1;
@@ -61,25 +65,33 @@ export class ClientCore implements LinkPort {
     this.#starvation = new Starvation(options.port.notice);
     this.#arena = options.arena;
     const mode = options.redundancy ?? "none";
-    const { clientFrames, accumulators } = this.#limits;
+    const { clientFrames, accumulators, hedgesMax, writeHedgesMax } = this.#limits;
     this.frames = new FrameTable(
       options.arena,
       options.frames ?? clientFrames,
       mode === "none" ? 0 : accumulators,
-      mode === "none" ? 0 : this.#limits.hedgesMax,
+      writeHedgesMax + (mode === "none" ? 0 : hedgesMax),
     );
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
+    this.#patience = new Patience(this.table);
     this.#pending = new PendingWrites(this.frames);
     this.#placer = new Placer({
-      frames: this.frames,
-      table: this.table,
-      links: this.#links,
-      redundancy: () => this.#redundancy,
+      ...this.#shared(),
       overtaken: (frame) => this.#writeDone(frame),
       drop: (link, error) => this.dropLink(link, error),
     });
-    this.#reads = this.#newReads();
+    this.#reads = new PageReads({
+      ...this.#shared(),
+      hedgesMax,
+      lose: (slot, why) => this.#lose(slot, why),
+      notice: options.port.notice,
+    });
+    this.#hedgedWrites = new HedgedWrites({
+      ...this.#shared(),
+      hedgesMax: writeHedgesMax,
+      writeOut: (frame) => this.#writeOut(frame),
+    });
     this.#redundancy = this.#newRedundancy(mode);
     this.#partial = new PartialWrites(this.#arena, this.frames, {
       readPage: (frame) => this.readPage(frame),
@@ -88,33 +100,26 @@ export class ClientCore implements LinkPort {
     });
   }
 
-  #newReads(): PageReads {
-    const { arena, port } = this.#options;
-    return new PageReads({
-      arena,
+  /** What the parts of the core work on together. */
+  #shared() {
+    return {
+      arena: this.#arena,
       frames: this.frames,
       slots: this.slots,
       table: this.table,
       pending: this.#pending,
       links: this.#links,
-      redundancy: () => this.#redundancy,
+      patience: this.#patience,
       counters: this.counters,
-      hedgesMax: this.#limits.hedgesMax,
-      lose: (slot, why) => this.#lose(slot, why),
-      notice: port.notice,
-    });
+      redundancy: () => this.#redundancy,
+    };
   }
 
   #newRedundancy(mode: RedundancyMode): Redundancy {
-    const { arena, port, groupSize, slots } = this.#options;
+    const { port, groupSize, slots } = this.#options;
     const host = new RedundancyHost({
-      arena,
-      frames: this.frames,
-      table: this.table,
-      slots: this.slots,
-      links: this.#links,
+      ...this.#shared(),
       reads: this.#reads,
-      redundancy: () => this.#redundancy,
       newPageId: () => this.#newPageId(),
       nowMs: () => this.#nowMs,
       lose: (slot, why) => this.#lose(slot, why),
@@ -178,6 +183,11 @@ export class ClientCore implements LinkPort {
       this.counters.sameFilledOut += 1;
       return this.#writeDone(frame);
     }
+    this.#writeOut(frame);
+  }
+
+  /** The frame's page becomes the newest write of its slot and goes to a server. */
+  #writeOut(frame: number): void {
     this.#identify(frame);
     this.#pending.push(frame);
     this.#placer.push(frame);
@@ -240,9 +250,13 @@ export class ClientCore implements LinkPort {
   /** End of a turn: places what is to be placed and encodes what was gathered for each server. */
   flush(nowMs: number, isTick = false): void {
     this.#nowMs = nowMs;
+    if (this.#patience.look(nowMs)) {
+      this.#reads.checkLate();
+      this.#hedgedWrites.check();
+    }
     this.#placer.place(nowMs);
     this.#redundancy.flush(nowMs);
-    this.#reads.flush(nowMs);
+    this.#reads.flush();
     this.#barriers.pass();
     this.#links.flush(nowMs, isTick);
   }
@@ -351,7 +365,7 @@ export class ClientCore implements LinkPort {
     this.table.setDead(holder);
     this.#redundancy.holderDead(holder);
     this.#reads.lookAgain();
-    this.#reads.flush(this.#nowMs);
+    this.#reads.flush();
   }
 
   /** True if a link to this server stands. */

@@ -6,6 +6,7 @@ export interface ClientLimits {
   readonly clientFramesSoft: number;
   readonly accumulators: number;
   readonly hedgesMax: number;
+  readonly writeHedgesMax: number;
   readonly operationsMax: number;
   readonly lostAfterMs: number;
   readonly recoveryPagesPerSecond: number;

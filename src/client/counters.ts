@@ -18,6 +18,8 @@ export class ClientCounters {
   pagesRescued = 0;
   /** Reads that a slow server was not waited for with. */
   readsHedged = 0;
+  /** Writes that a silent server was not waited for with. */
+  writesHedged = 0;
   /** Pages found provably lost. */
   pagesLost = 0;
   /** Requests answered with an error. */

@@ -1,4 +1,3 @@
-import { limits } from "../base/limits.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
 import { type Redundancy, Rescue } from "../redundancy/redundancy.ts";
@@ -7,6 +6,7 @@ import type { ClientCounters } from "./counters.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageWaiter } from "./page-waiter.ts";
+import type { Patience } from "./patience.ts";
 
 export interface HedgedReadsOptions {
   frames: FrameTable;
@@ -14,6 +14,7 @@ export interface HedgedReadsOptions {
   table: IpTable;
   links: LinkSet;
   redundancy: () => Redundancy;
+  patience: Patience;
   counters: ClientCounters;
   /** Reads that may be left to a slow server at a time: a frame each. */
   hedgesMax: number;
@@ -26,7 +27,6 @@ export interface HedgedReadsOptions {
 export class HedgedReads {
   readonly #options: HedgedReadsOptions;
   #left = 0;
-  #checkedMs = 0;
   #slow: Holder | undefined;
   /** Owns the frames that reads have left. */
   readonly #nobody: PageWaiter = {
@@ -46,23 +46,14 @@ export class HedgedReads {
     return this.#options.frames.waiter[frame] === this.#nobody;
   }
 
-  /** Looks for reads that wait for too long; often called, seldom at work. */
-  check(nowMs: number): void {
-    const { redundancy, table, links } = this.#options;
-    if (redundancy().mode === "none" || nowMs - this.#checkedMs < limits.hedgeCheckMs) return;
-    this.#checkedMs = nowMs;
-    const beforeMs = nowMs - this.#patienceMs();
+  /** Looks for reads that have waited for too long. */
+  check(): void {
+    const { redundancy, table, links, patience } = this.#options;
+    if (redundancy().mode === "none") return;
     for (const holder of table.servers) {
       this.#slow = holder;
-      links.of(holder)?.visitReadsBefore(beforeMs, this.#hedge);
+      links.of(holder)?.visitReadsBefore(patience.beforeMs, this.#hedge);
     }
-  }
-
-  /** Longer than servers take that are not slow. */
-  #patienceMs(): number {
-    let fastest = Number.POSITIVE_INFINITY;
-    for (const holder of this.#options.table.servers) fastest = Math.min(fastest, holder.latencyMs);
-    return Math.min(limits.hedgeMsMax, Math.max(limits.hedgeMsMin, limits.hedgeLatencies * fastest));
   }
 
   #reroute(frame: number): void {

@@ -11,6 +11,7 @@ import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 import { HedgedReads } from "./hedged-reads.ts";
 import type { LinkSet } from "./link-set.ts";
 import { PageResult } from "./page-waiter.ts";
+import type { Patience } from "./patience.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 
 /** A page that comes back wrong, or not at all, from a server that should have it is asked for so often. */
@@ -26,6 +27,7 @@ export interface PageReadsOptions {
   pending: PendingWrites;
   links: LinkSet;
   redundancy: () => Redundancy;
+  patience: Patience;
   counters: ClientCounters;
   hedgesMax: number;
   /** The slot's page is provably lost. */
@@ -108,9 +110,13 @@ export class PageReads {
     this.#lookAgain = true;
   }
 
+  /** Looks for reads that a server is slow to answer. */
+  checkLate(): void {
+    this.#hedges.check();
+  }
+
   /** End of a turn. */
-  flush(nowMs: number): void {
-    this.#hedges.check(nowMs);
+  flush(): void {
     if (!this.#lookAgain) return;
     this.#lookAgain = false;
     for (let left = this.#waiting.length; left > 0; left -= 1) this.read(this.#waiting.shift());

@@ -5,6 +5,7 @@ import type { Redundancy } from "../redundancy/redundancy.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
+import type { Patience } from "./patience.ts";
 import type { ServerLink } from "./server-link.ts";
 
 /** Pages that go to a server at a time: those of the longest request the kernel usually sends. */
@@ -15,6 +16,7 @@ export interface PlacerParts {
   table: IpTable;
   links: LinkSet;
   redundancy: () => Redundancy;
+  patience: Patience;
   /** The frame's write was overtaken by a newer one before it was sent. */
   overtaken: (frame: number) => void;
   /** The link cannot go on. */
@@ -30,7 +32,8 @@ export class Placer {
   /** A server that does not read, or is slow, or whose link is ending, holds up no page: others are looked at. */
   readonly #takesPages = (holder: Holder): boolean => {
     const link = this.#parts.links.of(holder);
-    return link?.up === true && link.hasRoom && link.eager(this.#together);
+    if (link?.up !== true || !link.hasRoom || !link.eager(this.#together)) return false;
+    return !this.#parts.patience.isSilent(link);
   };
 
   constructor(parts: PlacerParts) {

@@ -132,6 +132,11 @@ export class ServerLink {
     for (let frame = this.#gets.head; frame !== NO_FRAME; frame = next[frame]!) visit(frame);
   }
 
+  /** Shows the frames of pages that were put before `ms` and are not acknowledged. */
+  visitWritesBefore(ms: number, visit: (frame: number) => void): void {
+    this.#window.visitBefore(Asked.PUT, ms, this.#frames.next, visit);
+  }
+
   get owed(): boolean {
     return this.#window.outstanding > 0 || this.#pingSentMs !== undefined || this.#listing;
   }

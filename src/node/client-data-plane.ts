@@ -47,7 +47,7 @@ export class ClientDataPlane {
     const nowMs = (): number => performance.now();
     const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
     const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
-    const frames = limits.clientFrames + limits.hedgesMax + limits.accumulators + 1;
+    const frames = limits.clientFrames + limits.hedgesMax + limits.writeHedgesMax + limits.accumulators + 1;
     const arena = new Arena(
       frames * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES,
     );

@@ -6,6 +6,7 @@ import { ClientCounters } from "../../../src/client/counters.ts";
 import { FrameTable } from "../../../src/client/frame-table.ts";
 import { HedgedReads } from "../../../src/client/hedged-reads.ts";
 import { LinkSet } from "../../../src/client/link-set.ts";
+import { Patience } from "../../../src/client/patience.ts";
 import type { ServerLink } from "../../../src/client/server-link.ts";
 import { Asked, Window } from "../../../src/client/window.ts";
 import { IpTable } from "../../../src/placement/ip-table.ts";
@@ -49,30 +50,38 @@ function rig(options: { rescue?: Rescue; hedgesMax?: number; mode?: "none" | "pa
   } as unknown as Redundancy;
   const counters = new ClientCounters();
   const hedgesMax = options.hedgesMax ?? 4;
+  const patience = new Patience(table);
   const reads = new HedgedReads({
     frames,
     slots,
     table,
     links,
     redundancy: () => redundancy,
+    patience,
     counters,
     hedgesMax,
   });
-  return { frames, slots, reads, frame, window, waiter, done, replaced, rescued, counters };
+  /** Ticks until then, and a look at that time. */
+  const checkAt = (ms: number) => {
+    for (let nowMs = 900; nowMs < ms; nowMs += 100) patience.look(nowMs);
+    patience.look(ms);
+    reads.check();
+  };
+  return { frames, slots, reads, checkAt, frame, window, waiter, done, replaced, rescued, counters };
 }
 
 describe("a read that a server is slow to answer", () => {
   it("goes on in another frame, made from other pages; the slow answer frees the frame it was left to", () => {
-    const { frames, reads, frame, waiter, done, replaced, rescued, counters } = rig();
-    reads.check(1_040);
+    const { frames, reads, checkAt, frame, waiter, done, replaced, rescued, counters } = rig();
+    checkAt(1_040);
     expect(rescued).toEqual([]);
-    reads.check(1_060);
+    checkAt(1_060);
     const [other] = rescued;
     expect(replaced).toEqual([[frame, other]]);
     expect(frames.waiter[other!]).toBe(waiter);
     expect(reads.isLeft(frame)).toBe(true);
     expect(counters.readsHedged).toBe(1);
-    reads.check(1_200);
+    checkAt(1_200);
     expect(rescued).toHaveLength(1);
     frames.waiter[frame]!.pageDone(frame, 0);
     expect(done).toEqual([]);
@@ -80,20 +89,20 @@ describe("a read that a server is slow to answer", () => {
   });
 
   it("waits on when the page cannot be made, and takes no frame for that", () => {
-    const { frames, reads, frame, waiter } = rig({ rescue: Rescue.LATER });
-    reads.check(1_060);
+    const { frames, checkAt, frame, waiter } = rig({ rescue: Rescue.LATER });
+    checkAt(1_060);
     expect(frames.waiter[frame]).toBe(waiter);
     expect(frames.used).toBe(1);
   });
 
   it("is left alone without redundancy, beyond the limit, and when its slot means another page by now", () => {
     const none = rig({ mode: "none" });
-    none.reads.check(2_000);
+    none.checkAt(2_000);
     const full = rig({ hedgesMax: 0 });
-    full.reads.check(2_000);
+    full.checkAt(2_000);
     const moved = rig();
     moved.slots.setPage(5, 0, 78, 1);
-    moved.reads.check(2_000);
+    moved.checkAt(2_000);
     expect([none.rescued, full.rescued, moved.rescued]).toEqual([[], [], []]);
   });
 });
