@@ -346,6 +346,7 @@ export class ClientCore implements LinkPort {
   #placeAgain(holder: Holder, frame: number): void {
     holder.unackedPages -= 1;
     this.frames.placedOn[frame] = NO_FRAME;
+    if (this.#hedgedWrites.given(frame)) return this.#writeDone(frame);
     this.counters.placedAgain += 1;
     this.#placer.push(frame);
   }
@@ -445,7 +446,7 @@ export class ClientCore implements LinkPort {
     if (this.frames.stale[frame] === 1) link.invalidate(id);
     else {
       const checksum = this.frames.checksum[frame]!;
-      this.#pending.settle(frame);
+      this.#hedgedWrites.held(frame);
       this.#release(slot);
       this.slots.setPage(slot, holder.index, id, checksum);
       holder.livePages += 1;

@@ -28,6 +28,8 @@ export class FrameTable {
   readonly older: Int32Array;
   /** 1: a newer write of the slot is held already; this one's page is garbage as soon as it is held. */
   readonly stale: Uint8Array;
+  /** 1: the same page as in the write before it, made to another server as well. */
+  readonly isCopy: Uint8Array;
   /** Index of the holder that the page was sent to and has not been acknowledged by; NO_FRAME if none. */
   readonly placedOn: Int32Array;
   /** How often a page read was wrong. */
@@ -54,6 +56,7 @@ export class FrameTable {
     this.requestNext = new Int32Array(count);
     this.older = new Int32Array(count).fill(NO_FRAME);
     this.stale = new Uint8Array(count);
+    this.isCopy = new Uint8Array(count);
     this.placedOn = new Int32Array(count).fill(NO_FRAME);
     this.attempts = new Uint8Array(count);
     this.waiter = new Array(count).fill(undefined);
@@ -87,6 +90,7 @@ export class FrameTable {
     this.requestNext[frame] = NO_FRAME;
     this.older[frame] = NO_FRAME;
     this.stale[frame] = 0;
+    this.isCopy[frame] = 0;
     this.attempts[frame] = 0;
     this.placedOn[frame] = NO_FRAME;
     return frame;

@@ -52,7 +52,7 @@ export class HedgedReads {
     if (redundancy().mode === "none") return;
     for (const holder of table.servers) {
       this.#slow = holder;
-      links.of(holder)?.visitReadsBefore(patience.beforeMs, this.#hedge);
+      links.of(holder)?.visitReadsBefore(patience.readsBeforeMs, this.#hedge);
     }
   }
 

@@ -1,9 +1,8 @@
 import type { Arena } from "../base/arena.ts";
 import { PAGE_BYTES } from "../base/page.ts";
-import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
 import type { ClientCounters } from "./counters.ts";
-import type { FrameTable } from "./frame-table.ts";
+import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageWaiter } from "./page-waiter.ts";
 import type { Patience } from "./patience.ts";
@@ -17,7 +16,7 @@ export interface HedgedWritesOptions {
   pending: PendingWrites;
   patience: Patience;
   counters: ClientCounters;
-  /** Writes that may be left to silent servers at a time: a frame each. */
+  /** Pages that may be under way twice at a time: a frame each. */
   hedgesMax: number;
   /** The frame's page becomes the newest write of its slot. */
   writeOut: (frame: number) => void;
@@ -25,19 +24,24 @@ export interface HedgedWritesOptions {
 
 /**
  * Writes that a silent server has not acknowledged are made once more, to another one, as newer writes of their slots.
- * Whichever is held first, the slot means the newer one in the end; the other is garbage like any overtaken write.
- * Only of servers that say nothing at all: a slow network must not be given each page twice.
+ *
+ *     frame   -> silent server    nobody's      whichever is held first is what the slot means, and is told;
+ *     copy    -> another one      its waiter's  the other is garbage, like any overtaken write
+ *
+ * Only of servers that say nothing at all, and no copy is copied: a slow network must not be flooded.
  */
 export class HedgedWrites {
   readonly #options: HedgedWritesOptions;
   #left = 0;
-  /** Owns the writes that were left to silent servers. */
+  /** Copies that others have room for. */
+  #room = 0;
+  /** Owns the one of the two whose end nobody waits for. */
   readonly #nobody: PageWaiter = {
     pageDone: () => {
       this.#left -= 1;
     },
   };
-  readonly #hedge = (frame: number): void => this.#again(frame);
+  readonly #hedge = (frame: number): void => this.#copy(frame);
 
   constructor(options: HedgedWritesOptions) {
     this.#options = options;
@@ -46,37 +50,63 @@ export class HedgedWrites {
   /** Looks for writes that have waited for too long. */
   check(): void {
     const { table, links, patience } = this.#options;
-    if (!this.#someoneTakes()) return;
+    this.#room = this.#roomElsewhere();
+    if (this.#room === 0) return;
     for (const holder of table.servers) {
       const link = links.of(holder);
-      if (link !== undefined && patience.isSilent(link))
-        link.visitWritesBefore(patience.beforeMs, this.#hedge);
+      if (link !== undefined && patience.isSilent(holder, link))
+        link.visitWritesBefore(patience.silentBeforeMs(holder), this.#hedge);
     }
   }
 
-  #someoneTakes(): boolean {
-    for (const holder of this.#options.table.servers) if (this.#takes(holder)) return true;
-    return false;
+  #roomElsewhere(): number {
+    const { table, links, patience } = this.#options;
+    let room = 0;
+    for (const holder of table.servers) {
+      const link = links.of(holder);
+      if (link?.up !== true || holder.full || patience.isSilent(holder, link)) continue;
+      room += Math.max(0, holder.freeEstimate);
+    }
+    return room;
   }
 
-  #takes(holder: Holder): boolean {
-    const link = this.#options.links.of(holder);
-    const isThere = link?.up === true && !this.#options.patience.isSilent(link);
-    return isThere && !holder.full && holder.freeEstimate > 0;
-  }
-
-  #again(frame: number): void {
+  #copy(frame: number): void {
     const { arena, frames, pending, counters, hedgesMax, writeOut } = this.#options;
-    if (frame >= frames.count || frames.waiter[frame] === this.#nobody) return;
-    if (this.#left >= hedgesMax || frames.free === 0) return;
+    if (this.#isNobodys(frame) || frames.isCopy[frame] === 1) return;
+    if (this.#left >= hedgesMax || this.#room === 0 || frames.free === 0) return;
     const slot = frames.slot[frame]!;
-    // What was overwritten since is nobody's concern; an older write of two is rare, and waits.
+    // What was overwritten since is nobody's concern; an older write of two is rare, and waits; accumulators are none.
     if (pending.newest(slot) !== frame) return;
-    const other = frames.take(slot, frames.waiter[frame]!);
+    const copy = frames.take(slot, frames.waiter[frame]!);
+    frames.isCopy[copy] = 1;
     frames.waiter[frame] = this.#nobody;
     this.#left += 1;
+    this.#room -= 1;
     counters.writesHedged += 1;
-    arena.copy(frames.address(other), frames.address(frame), PAGE_BYTES);
-    writeOut(other);
+    arena.copy(frames.address(copy), frames.address(frame), PAGE_BYTES);
+    writeOut(copy);
+  }
+
+  #isNobodys(frame: number): boolean {
+    return this.#options.frames.waiter[frame] === this.#nobody;
+  }
+
+  /** The write in `frame` is held, and not stale: its copy, if it has one, is overtaken by it; both stop being pending. */
+  held(frame: number): void {
+    const { frames, pending } = this.#options;
+    const copy = this.#isNobodys(frame) ? pending.newerThan(frame) : NO_FRAME;
+    pending.settle(copy === NO_FRAME ? frame : copy);
+    if (copy === NO_FRAME) return;
+    frames.stale[copy] = 1;
+    frames.waiter[frame] = frames.waiter[copy]!;
+    frames.waiter[copy] = this.#nobody;
+  }
+
+  /** The write in `frame` did not come to be held. True if its page is under way in another frame, or not needed. */
+  given(frame: number): boolean {
+    const { frames, pending } = this.#options;
+    if (!this.#isNobodys(frame)) return false;
+    if (frames.stale[frame] === 0) frames.isCopy[pending.forget(frame)] = 0;
+    return true;
   }
 }

@@ -1,46 +1,52 @@
 import { limits } from "../base/limits.ts";
+import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
 import type { ServerLink } from "./server-link.ts";
 
-/** After so many ticks without one, the client itself did not run. */
-const DEAF_TICKS = 3;
+/** A page on its way to a server is given so long, beside all else: 32 Mbit/s. */
+const PAGE_MS = 1;
 
-/** How long servers are waited for before others do their part: some times what the fastest takes, within bounds. */
+/**
+ * How long servers are waited for before others do their part. What is late is judged by when was looked before: by
+ * now, all that had come then has been read, however long the client itself stood still.
+ */
 export class Patience {
   readonly #table: IpTable;
   #lookedMs = 0;
-  #deafUntilMs = 0;
-  #beforeMs = Number.NEGATIVE_INFINITY;
+  #lookedBeforeMs = Number.NEGATIVE_INFINITY;
+  #fastestMs = 0;
 
   constructor(table: IpTable) {
     this.#table = table;
   }
 
-  /** What was asked for before then and is not answered is late. */
-  get beforeMs(): number {
-    return this.#beforeMs;
-  }
-
   /** Time passes: true when it is time to look for what is late; often called, seldom true. */
   look(nowMs: number): boolean {
-    const sinceMs = nowMs - this.#lookedMs;
-    if (sinceMs < limits.hedgeCheckMs) return false;
+    if (nowMs - this.#lookedMs < limits.hedgeCheckMs) return false;
+    this.#lookedBeforeMs = this.#lookedMs;
     this.#lookedMs = nowMs;
-    const patienceMs = this.#patienceMs();
-    // What has come meanwhile is still to be read.
-    if (sinceMs > DEAF_TICKS * limits.tickMs) this.#deafUntilMs = nowMs + patienceMs;
-    this.#beforeMs = nowMs < this.#deafUntilMs ? Number.NEGATIVE_INFINITY : nowMs - patienceMs;
+    this.#fastestMs = Number.POSITIVE_INFINITY;
+    for (const holder of this.#table.servers) this.#fastestMs = Math.min(this.#fastestMs, holder.latencyMs);
     return true;
   }
 
-  /** True if the server owes something and has said nothing for too long: it is stopped, or cut off. */
-  isSilent(link: ServerLink): boolean {
-    return link.owed && link.lastHeardMs < this.#beforeMs;
+  /** A read that was asked for before then and is not answered is late. */
+  get readsBeforeMs(): number {
+    return this.#lookedBeforeMs - patienceMs(this.#fastestMs);
   }
 
-  #patienceMs(): number {
-    let fastest = Number.POSITIVE_INFINITY;
-    for (const holder of this.#table.servers) fastest = Math.min(fastest, holder.latencyMs);
-    return Math.min(limits.hedgeMsMax, Math.max(limits.hedgeMsMin, limits.hedgeLatencies * fastest));
+  /** What was sent to the server before then, and is not answered while the server says nothing, is late. */
+  silentBeforeMs(holder: Holder): number {
+    const usualMs = Math.max(this.#fastestMs, holder.latencyMs);
+    return this.#lookedBeforeMs - patienceMs(usualMs) - holder.unackedPages * PAGE_MS;
   }
+
+  /** True if the server owes something and has said nothing for too long: it is stopped, or cut off. */
+  isSilent(holder: Holder, link: ServerLink): boolean {
+    return link.owed && link.lastHeardMs < this.silentBeforeMs(holder);
+  }
+}
+
+function patienceMs(usualMs: number): number {
+  return Math.min(limits.hedgeMsMax, Math.max(limits.hedgeMsMin, limits.hedgeLatencies * usualMs));
 }

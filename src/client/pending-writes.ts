@@ -1,3 +1,4 @@
+import { invariant } from "../base/assert.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 
 const EMPTY = -1;
@@ -41,9 +42,26 @@ export class PendingWrites {
       this.#delete(at);
       return;
     }
-    let newer = this.#newest[at]!;
+    older[this.newerThan(frame)] = NO_FRAME;
+  }
+
+  /** The pending write of the slot that came right after this one, which is pending too; NO_FRAME if none did. */
+  newerThan(frame: number): number {
+    const { older, slot } = this.#frames;
+    let newer = this.newest(slot[frame]!);
+    if (newer === frame) return NO_FRAME;
     while (older[newer] !== frame) newer = older[newer]!;
-    older[newer] = NO_FRAME;
+    return newer;
+  }
+
+  /** The write in `frame`, which is not its slot's newest, will not come to be held: it stops being pending. */
+  forget(frame: number): number {
+    const { older } = this.#frames;
+    const newer = this.newerThan(frame);
+    invariant(newer !== NO_FRAME, "a newer write makes up for the one that is forgotten");
+    older[newer] = older[frame]!;
+    older[frame] = NO_FRAME;
+    return newer;
   }
 
   /** Something newer than every pending write of the slot took effect at once. */

@@ -33,7 +33,7 @@ export class Placer {
   readonly #takesPages = (holder: Holder): boolean => {
     const link = this.#parts.links.of(holder);
     if (link?.up !== true || !link.hasRoom || !link.eager(this.#together)) return false;
-    return !this.#parts.patience.isSilent(link);
+    return !this.#parts.patience.isSilent(holder, link);
   };
 
   constructor(parts: PlacerParts) {

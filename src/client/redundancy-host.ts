@@ -15,7 +15,6 @@ import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
-import type { Patience } from "./patience.ts";
 import type { ServerLink } from "./server-link.ts";
 
 export interface RedundancyHostOptions {
@@ -26,7 +25,6 @@ export interface RedundancyHostOptions {
   links: LinkSet;
   reads: PageReads;
   redundancy: () => Redundancy;
-  patience: Patience;
   newPageId: () => number;
   nowMs: () => number;
   /** The slot's page is provably lost. */
@@ -66,7 +64,7 @@ export class RedundancyHost implements RedundancyPort {
 
   takesPages(holder: Holder): boolean {
     const link = this.#options.links.of(holder);
-    return link?.up === true && link.hasRoom && !this.#options.patience.isSilent(link);
+    return link?.up === true && link.hasRoom;
   }
 
   invalidate(holder: number, pageId: number): void {

@@ -286,7 +286,7 @@ export class ServerLink {
 
   #enter(kind: number, head: number, count: number, nowMs: number): number {
     // The silence of a link counts from when it began to owe something.
-    if (!this.owed) this.lastHeardMs = nowMs;
+    if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
     return this.#window.enter(kind, head, count, nowMs);
   }
 

@@ -52,7 +52,7 @@ export interface TestClientOptions {
   peerBlocks?: number;
   nbdBlocks?: number;
   seed?: number;
-  redundancy?: "none" | "parity";
+  redundancy?: "none" | "mirror" | "parity";
 }
 
 /** A client's core and NBD front over queues in memory: nothing happens but in `turn` and `pump`. */

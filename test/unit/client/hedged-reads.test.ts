@@ -63,7 +63,7 @@ function rig(options: { rescue?: Rescue; hedgesMax?: number; mode?: "none" | "pa
   });
   /** Ticks until then, and a look at that time. */
   const checkAt = (ms: number) => {
-    for (let nowMs = 900; nowMs < ms; nowMs += 100) patience.look(nowMs);
+    for (let nowMs = 900; nowMs < ms; nowMs += 10) patience.look(nowMs);
     patience.look(ms);
     reads.check();
   };
@@ -75,7 +75,7 @@ describe("a read that a server is slow to answer", () => {
     const { frames, reads, checkAt, frame, waiter, done, replaced, rescued, counters } = rig();
     checkAt(1_040);
     expect(rescued).toEqual([]);
-    checkAt(1_060);
+    checkAt(1_080);
     const [other] = rescued;
     expect(replaced).toEqual([[frame, other]]);
     expect(frames.waiter[other!]).toBe(waiter);
@@ -90,7 +90,7 @@ describe("a read that a server is slow to answer", () => {
 
   it("waits on when the page cannot be made, and takes no frame for that", () => {
     const { frames, checkAt, frame, waiter } = rig({ rescue: Rescue.LATER });
-    checkAt(1_060);
+    checkAt(1_080);
     expect(frames.waiter[frame]).toBe(waiter);
     expect(frames.used).toBe(1);
   });

@@ -49,7 +49,7 @@ describe("a write that a silent server does not acknowledge", () => {
     expect(onFirst.length).toBeGreaterThan(0);
     live(client, limits.hedgeMsMin - 20);
     expect(client.core.counters.writesHedged).toBe(0);
-    live(client, 60);
+    live(client, 80);
     expect(outcomes.every(({ done }) => done)).toBe(true);
     expect(client.core.counters.writesHedged).toBe(onFirst.length);
     expect(client.core.counters.linksLost).toBe(0);
@@ -61,14 +61,14 @@ describe("a write that a silent server does not acknowledge", () => {
     expectAllAsWritten(client);
   });
 
-  it("is taken from the silent one if that is first after all", () => {
-    const { client, wires, onFirst } = rig();
+  it("is taken from the silent one, and told at once, if that is first after all", () => {
+    const { client, wires, outcomes, onFirst } = rig();
     for (const wire of wires) wire.toClient = false;
     live(client, 80);
     expect(client.core.counters.writesHedged).toBe(onFirst.length);
-    goesOn(client, wires[0]!);
     wires[0]!.toClient = true;
-    client.pump();
+    goesOn(client, wires[0]!);
+    expect(outcomes.every(({ done }) => done)).toBe(true);
     for (const wire of wires) wire.toClient = true;
     live(client, 200);
     expect(pagesOf(wires)).toBe(PAGES);
@@ -80,10 +80,28 @@ describe("a write that a silent server does not acknowledge", () => {
     const { client, wires } = rig();
     live(client, limits.linkSilenceMsMax + 200);
     expect(client.core.counters.linksLost).toBe(1);
+    expect(client.core.counters.placedAgain).toBe(0);
     expect(client.core.frames.used).toBe(0);
     client.cut(wires[0]!);
     expectAllAsWritten(client);
     expect(pagesOf(wires.slice(1))).toBe(PAGES);
+  });
+
+  it("is left to its copy when the silent one's link ends before that is held, and copied anew if that is late too", () => {
+    const { client, wires, outcomes, onFirst } = rig();
+    for (const wire of wires) wire.toClient = false;
+    live(client, 100);
+    expect(client.core.counters.writesHedged).toBe(onFirst.length);
+    client.cut(wires[0]!);
+    expect(client.core.counters.placedAgain).toBe(0);
+    live(client, 300);
+    expect(client.core.counters.writesHedged).toBeGreaterThan(onFirst.length);
+    for (const wire of wires) wire.toClient = true;
+    live(client, 300);
+    expect(outcomes.every(({ done }) => done)).toBe(true);
+    expect(client.core.frames.used).toBe(0);
+    expect(pagesOf(wires.slice(1))).toBe(PAGES);
+    expectAllAsWritten(client);
   });
 
   it("waits where there is no other server, or all are silent", () => {
@@ -94,12 +112,9 @@ describe("a write that a silent server does not acknowledge", () => {
     expect(outcomes.every(({ done }) => done)).toBe(true);
     const all = rig();
     for (const wire of all.wires) wire.toServer = false;
-    // That the others are silent too is found out, one after the other, by what they are given then.
-    live(all.client, 500);
-    const { writesHedged } = all.client.core.counters;
-    expect(writesHedged).toBeLessThanOrEqual(2 * all.onFirst.length);
-    live(all.client, 500);
-    expect(all.client.core.counters.writesHedged).toBe(writesHedged);
+    // That the others are silent too is found out by what they are given then; a copy is not copied.
+    live(all.client, 1_000);
+    expect(all.client.core.counters.writesHedged).toBe(all.onFirst.length);
     for (const wire of all.wires) goesOn(all.client, wire);
     expect(all.outcomes.every(({ done }) => done)).toBe(true);
   });
@@ -114,14 +129,103 @@ describe("a write that a silent server does not acknowledge", () => {
     expect(client.core.counters.writesHedged).toBe(0);
   });
 
-  it("is not made again because the client itself stood still", () => {
-    const { client, wires } = rig();
-    client.nowMs += 10 * limits.hedgeMsMax;
-    client.core.tick(client.nowMs);
+  it.each([60, 100, 250, 290, 310, 5_000])(
+    "is not made again because the client itself stood still for %i ms",
+    (ms) => {
+      const { client, wires, outcomes } = rig();
+      wires[0]!.toClient = false;
+      goesOn(client, wires[0]!);
+      client.nowMs += ms;
+      // Timers come first, then what has arrived meanwhile.
+      client.core.tick(client.nowMs);
+      wires[0]!.toClient = true;
+      client.pump();
+      live(client, 200);
+      expect(client.core.counters.writesHedged).toBe(0);
+      expect(outcomes.every(({ done }) => done)).toBe(true);
+    },
+  );
+
+  it("waits the longer, the more pages are on their way: over a slow network they take their time", () => {
+    const { client, wires } = rig(2);
+    for (let slot = 0; slot < 1_000; slot += 1) client.write(slot, pageOf(slot + 1));
+    client.pump();
+    const { unackedPages } = client.core.table.servers.find(({ name }) => name === "a")!;
+    expect(unackedPages).toBeGreaterThan(300);
+    live(client, 300);
     expect(client.core.counters.writesHedged).toBe(0);
+    live(client, unackedPages);
+    expect(client.core.counters.writesHedged).toBeGreaterThan(0);
+    goesOn(client, wires[0]!);
+  });
+
+  it("is not made again where nobody has room for it", () => {
+    const client = new TestClient();
+    const wires = [client.join(memoryServer("a", 4096)), client.join(memoryServer("b", 1))];
+    live(client, 200);
+    client.write(100, pageOf(100));
+    client.write(101, pageOf(101));
+    client.pump();
+    wires[0]!.toServer = false;
+    for (let slot = 0; slot < PAGES; slot += 1) client.write(slot, pageOf(slot));
+    client.pump();
+    live(client, 500);
+    expect(client.core.counters.writesHedged).toBeLessThanOrEqual(1);
     goesOn(client, wires[0]!);
     live(client, 200);
-    expect(client.core.counters.writesHedged).toBe(0);
+    expectAllAsWritten(client);
+  });
+
+  it("is told as soon as the silent one has it, however little room there is for copies", () => {
+    const client = new TestClient();
+    const wires = [client.join(memoryServer("a", 60)), client.join(memoryServer("b", 4))];
+    live(client, 200);
+    wires[0]!.toServer = false;
+    const outcomes = [...Array(PAGES).keys()].map((slot) => client.write(slot, pageOf(slot)));
+    client.pump();
+    live(client, 150);
+    expect(client.core.counters.writesHedged).toBeGreaterThan(0);
+    goesOn(client, wires[0]!);
+    expect(outcomes.every(({ done }) => done)).toBe(true);
+    live(client, 2_000);
+    expectAllAsWritten(client);
+    expect(client.core.frames.used).toBe(0);
+  });
+
+  it("is refused by the silent one after that: the copy is enough", () => {
+    const client = new TestClient();
+    const wires = [client.join(memoryServer("a", 64)), client.join(memoryServer("b", 128))];
+    live(client, 200);
+    wires[0]!.toServer = false;
+    const outcomes = [...Array(2 * PAGES).keys()].map((slot) => client.write(slot, pageOf(slot)));
+    client.pump();
+    live(client, 200);
+    // Others have filled it up meanwhile.
+    const other = new TestClient({ seed: 7 });
+    for (let i = 0; i < 3; i += 1) other.join(wires[0]!.server);
+    for (let slot = 0; slot < 64; slot += 1) other.write(slot, pageOf(slot));
+    other.pump();
+    goesOn(client, wires[0]!);
+    live(client, 200);
+    expect(outcomes.every(({ done }) => done)).toBe(true);
+    expect(client.core.frames.used).toBe(0);
+    expectAllAsWritten(client);
+  });
+
+  it("with a mirror: accumulators of copies are left alone", () => {
+    const client = new TestClient({ redundancy: "mirror" });
+    const wires = ["a", "b", "c"].map((name) => client.join(memoryServer(name)));
+    live(client, 200);
+    wires[0]!.toServer = false;
+    const outcomes = [...Array(PAGES).keys()].map((slot) => client.write(slot, pageOf(slot)));
+    client.pump();
+    live(client, 300);
+    expect(outcomes.every(({ done }) => done)).toBe(true);
+    goesOn(client, wires[0]!);
+    live(client, 500);
+    expect(client.core.frames.used).toBe(0);
+    expect(pagesOf(wires)).toBe(2 * PAGES);
+    expect(client.core.pages.unprotected).toBe(0);
     expectAllAsWritten(client);
   });
 
@@ -149,18 +253,43 @@ describe("a write that a silent server does not acknowledge", () => {
 
   it("counts against a limit only until the silent server has said what became of it", () => {
     const { client, wires } = rig();
+    goesOn(client, wires[0]!);
     for (let round = 0; client.core.counters.writesHedged <= 2 * limits.writeHedgesMax; round += 1) {
       expect(round).toBeLessThan(1_000);
-      live(client, 80);
-      goesOn(client, wires[0]!);
-      live(client, 20);
-      wires[0]!.toServer = false;
+      const wire = wires[round % wires.length]!;
+      wire.toServer = false;
       for (let slot = 0; slot < PAGES; slot += 1) client.write(slot, pageOf(slot));
       client.pump();
+      live(client, 700);
+      goesOn(client, wire);
+      live(client, 20);
     }
-    live(client, 80);
     expectAllAsWritten(client);
   });
+});
+
+it("so many writes wait for a silent server that not all can be copied: those that requests have frames for are untouched", () => {
+  const client = new TestClient({ frames: 2_048 });
+  const wires = ["a", "b", "c"].map((name) => client.join(memoryServer(name, 8_192)));
+  live(client, 200);
+  wires[0]!.toServer = false;
+  wires[2]!.toServer = false;
+  const { frames } = client.core;
+  let slot = 0;
+  for (; slot < 1_200; slot += 1) client.write(slot, pageOf(slot));
+  client.pump();
+  expect(frames.used).toBeGreaterThan(limits.writeHedgesMax);
+  wires[1]!.toClient = false;
+  for (const untilMs = client.nowMs + 1_500; client.nowMs < untilMs; ) {
+    wires[1]!.link.lastHeardMs = client.nowMs;
+    live(client, 20);
+  }
+  expect(client.core.counters.writesHedged).toBe(limits.writeHedgesMax);
+  expect(frames.free).toBeGreaterThanOrEqual(frames.admitted - 1_200);
+  wires[1]!.toClient = true;
+  for (const wire of wires) goesOn(client, wire);
+  live(client, 300);
+  expect(frames.used).toBe(0);
 });
 
 it("new pages pass a silent server over", () => {
