@@ -91,7 +91,7 @@ export class HedgedWrites {
     return this.#options.frames.waiter[frame] === this.#nobody;
   }
 
-  /** The write in `frame` is held, and not stale: its copy, if it has one, is overtaken by it; both stop being pending. */
+  /** The write in `frame` is held, and not stale: it overtakes its copy, if it has one; both stop being pending. */
   held(frame: number): void {
     const { frames, pending } = this.#options;
     const copy = this.#isNobodys(frame) ? pending.newerThan(frame) : NO_FRAME;

@@ -87,7 +87,7 @@ describe("a write that a silent server does not acknowledge", () => {
     expect(pagesOf(wires.slice(1))).toBe(PAGES);
   });
 
-  it("is left to its copy when the silent one's link ends before that is held, and copied anew if that is late too", () => {
+  it("is left to its copy when the silent one's link ends, and copied anew if that is late too", () => {
     const { client, wires, outcomes, onFirst } = rig();
     for (const wire of wires) wire.toClient = false;
     live(client, 100);
@@ -268,7 +268,7 @@ describe("a write that a silent server does not acknowledge", () => {
   });
 });
 
-it("so many writes wait for a silent server that not all can be copied: those that requests have frames for are untouched", () => {
+it("not all writes are copied where too many wait: the frames that requests may need are left alone", () => {
   const client = new TestClient({ frames: 2_048 });
   const wires = ["a", "b", "c"].map((name) => client.join(memoryServer(name, 8_192)));
   live(client, 200);
