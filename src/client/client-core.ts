@@ -346,7 +346,7 @@ export class ClientCore implements LinkPort {
   #placeAgain(holder: Holder, frame: number): void {
     holder.unackedPages -= 1;
     this.frames.placedOn[frame] = NO_FRAME;
-    if (this.#hedgedWrites.given(frame)) return this.#writeDone(frame);
+    if (this.#hedgedWrites.leaveToCopy(frame)) return this.#writeDone(frame);
     this.counters.placedAgain += 1;
     this.#placer.push(frame);
   }

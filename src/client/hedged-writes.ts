@@ -51,7 +51,6 @@ export class HedgedWrites {
   check(): void {
     const { table, links, patience } = this.#options;
     this.#room = this.#roomElsewhere();
-    if (this.#room === 0) return;
     for (const holder of table.servers) {
       const link = links.of(holder);
       if (link !== undefined && patience.isSilent(holder, link))
@@ -102,8 +101,8 @@ export class HedgedWrites {
     frames.waiter[copy] = this.#nobody;
   }
 
-  /** The write in `frame` did not come to be held. True if its page is under way in another frame, or not needed. */
-  given(frame: number): boolean {
+  /** The write in `frame` was not held. True if nobody waits for it: it is left to its copy, or has been overtaken. */
+  leaveToCopy(frame: number): boolean {
     const { frames, pending } = this.#options;
     if (!this.#isNobodys(frame)) return false;
     if (frames.stale[frame] === 0) frames.isCopy[pending.forget(frame)] = 0;

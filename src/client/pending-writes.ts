@@ -54,7 +54,7 @@ export class PendingWrites {
     return newer;
   }
 
-  /** The write in `frame`, which is not its slot's newest, will not come to be held: it stops being pending. */
+  /** The write in `frame`, which is not its slot's newest, stops being pending; returns the one right after it. */
   forget(frame: number): number {
     const { older } = this.#frames;
     const newer = this.newerThan(frame);

@@ -52,6 +52,8 @@ export interface TestClientOptions {
   peerBlocks?: number;
   nbdBlocks?: number;
   seed?: number;
+  /** Byte that its identity is made of. */
+  identity?: number;
   redundancy?: "none" | "mirror" | "parity";
 }
 
@@ -84,7 +86,7 @@ export class TestClient {
       own: () => ({
         role: Role.CLIENT,
         keyed: false,
-        identity: new Uint8Array(16).fill(99),
+        identity: new Uint8Array(16).fill(options.identity ?? 99),
         nonce: new Uint8Array(32),
         epoch: 0,
         pagesPerFrame: 64,

@@ -200,12 +200,15 @@ describe("a write that a silent server does not acknowledge", () => {
     const outcomes = [...Array(2 * PAGES).keys()].map((slot) => client.write(slot, pageOf(slot)));
     client.pump();
     live(client, 200);
-    // Others have filled it up meanwhile.
-    const other = new TestClient({ seed: 7 });
-    for (let i = 0; i < 3; i += 1) other.join(wires[0]!.server);
+    expect(client.core.counters.writesHedged).toBeGreaterThan(0);
+    const other = new TestClient({ identity: 7 });
+    other.join(wires[0]!.server);
     for (let slot = 0; slot < 64; slot += 1) other.write(slot, pageOf(slot));
     other.pump();
+    expect(wires[0]!.server.capacity.free).toBe(0);
     goesOn(client, wires[0]!);
+    expect(client.core.table.servers.find(({ name }) => name === "a")!.full).toBe(true);
+    expect(client.core.counters.placedAgain).toBe(0);
     live(client, 200);
     expect(outcomes.every(({ done }) => done)).toBe(true);
     expect(client.core.frames.used).toBe(0);
