@@ -39,6 +39,8 @@ export async function runWorkload(
     `--rw=${workload.pattern}`,
     `--bs=${workload.blockBytes}`,
     `--iodepth=${workload.depth}`,
+    `--numjobs=${workload.connections}`,
+    "--group_reporting",
     `--size=${sizeBytes}`,
     "--time_based",
     `--runtime=${seconds}`,

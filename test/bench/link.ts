@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from "node:child_process";
+import { shapeOf } from "../support/link-shape.ts";
 import type { NodePlace } from "../support/node-cluster.ts";
 import { UsageError } from "./arguments.ts";
 
@@ -6,10 +7,6 @@ import { UsageError } from "./arguments.ts";
 const INSIDE = "NSWAP_BENCH_NETWORK";
 const CLIENT_ADDRESS = "10.79.0.1";
 const SERVERS_ADDRESS = "10.79.0.2";
-/** What tbf lets through in one go; it must hold the largest packet that segmentation offload makes. */
-const BURST = "256kb";
-/** Longest time that a packet waits for the link before it is dropped. */
-const QUEUE = "20ms";
 
 /** True in a process that `inOwnNetwork` has started. */
 export const isInOwnNetwork = (): boolean => process.env[INSIDE] !== undefined;
@@ -40,7 +37,6 @@ export class Link {
     ip("netns", "add", servers);
     process.once("exit", () => spawnSync("ip", ["netns", "del", servers]));
     ip("link", "add", "client", "type", "veth", "peer", "name", "servers", "netns", servers);
-    const shape = ["root", "tbf", "rate", `${mbitPerSecond}mbit`, "burst", BURST, "latency", QUEUE];
     const ends = [
       { inside: [], device: "client", address: CLIENT_ADDRESS },
       { inside: ["-n", servers], device: "servers", address: SERVERS_ADDRESS },
@@ -48,7 +44,7 @@ export class Link {
     for (const { inside, device, address } of ends) {
       ip(...inside, "address", "add", `${address}/24`, "dev", device);
       ip(...inside, "link", "set", device, "up");
-      run("tc", [...inside, "qdisc", "add", "dev", device, ...shape]);
+      run("tc", [...inside, ...shapeOf(device, mbitPerSecond)]);
     }
     ip("-n", servers, "link", "set", "lo", "up");
   }

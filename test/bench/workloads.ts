@@ -4,7 +4,10 @@ export interface Workload {
   /** fio's `rw`. */
   readonly pattern: "randrw" | "randread" | "randwrite";
   readonly blockBytes: number;
+  /** Requests under way on each connection. */
   readonly depth: number;
+  /** Connections, each of a process of fio's own. */
+  readonly connections: number;
   /** Part of the run unless `--only` names others. */
   readonly isDefault: boolean;
 }
@@ -12,13 +15,56 @@ export interface Workload {
 const KIB = 1024;
 
 export const workloads: readonly Workload[] = [
-  { name: "4k-d1", pattern: "randrw", blockBytes: 4 * KIB, depth: 1, isDefault: true },
-  { name: "4k-d32", pattern: "randrw", blockBytes: 4 * KIB, depth: 32, isDefault: true },
-  { name: "128k-d16", pattern: "randrw", blockBytes: 128 * KIB, depth: 16, isDefault: true },
-  { name: "4k-d1-read", pattern: "randread", blockBytes: 4 * KIB, depth: 1, isDefault: false },
-  { name: "4k-d1-write", pattern: "randwrite", blockBytes: 4 * KIB, depth: 1, isDefault: false },
-  { name: "4k-d32-read", pattern: "randread", blockBytes: 4 * KIB, depth: 32, isDefault: true },
-  { name: "4k-d32-write", pattern: "randwrite", blockBytes: 4 * KIB, depth: 32, isDefault: true },
-  { name: "128k-d16-read", pattern: "randread", blockBytes: 128 * KIB, depth: 16, isDefault: false },
-  { name: "128k-d16-write", pattern: "randwrite", blockBytes: 128 * KIB, depth: 16, isDefault: false },
+  { name: "4k-d1", pattern: "randrw", blockBytes: 4 * KIB, depth: 1, connections: 1, isDefault: true },
+  { name: "4k-d32", pattern: "randrw", blockBytes: 4 * KIB, depth: 32, connections: 1, isDefault: true },
+  { name: "4k-d16x2", pattern: "randrw", blockBytes: 4 * KIB, depth: 16, connections: 2, isDefault: true },
+  { name: "128k-d16", pattern: "randrw", blockBytes: 128 * KIB, depth: 16, connections: 1, isDefault: true },
+  {
+    name: "4k-d1-read",
+    pattern: "randread",
+    blockBytes: 4 * KIB,
+    depth: 1,
+    connections: 1,
+    isDefault: false,
+  },
+  {
+    name: "4k-d1-write",
+    pattern: "randwrite",
+    blockBytes: 4 * KIB,
+    depth: 1,
+    connections: 1,
+    isDefault: false,
+  },
+  {
+    name: "4k-d32-read",
+    pattern: "randread",
+    blockBytes: 4 * KIB,
+    depth: 32,
+    connections: 1,
+    isDefault: true,
+  },
+  {
+    name: "4k-d32-write",
+    pattern: "randwrite",
+    blockBytes: 4 * KIB,
+    depth: 32,
+    connections: 1,
+    isDefault: true,
+  },
+  {
+    name: "128k-d16-read",
+    pattern: "randread",
+    blockBytes: 128 * KIB,
+    depth: 16,
+    connections: 1,
+    isDefault: false,
+  },
+  {
+    name: "128k-d16-write",
+    pattern: "randwrite",
+    blockBytes: 128 * KIB,
+    depth: 16,
+    connections: 1,
+    isDefault: false,
+  },
 ];

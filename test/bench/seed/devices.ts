@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { OutsideCluster, type Redundancy } from "../../system/guest/cluster.ts";
 import type { GatewayDevice } from "../../system/guest/job.ts";
 import { startNbdkit } from "../../system/guest/nbdkit.ts";
-import { type GuestNetwork, HOST_ADDRESS } from "../../system/guest/network.ts";
+import { type GuestNetwork, HOST_ADDRESS, type Place } from "../../system/guest/network.ts";
 import { temporaryFolder } from "../../system/guest/own-things.ts";
 import type { Scope } from "../../system/guest/scope.ts";
 import type { ClientStatus } from "../../system/guest/status.ts";
@@ -66,16 +66,23 @@ const disks: Partial<Record<DeviceName, Disk>> = {
   "own-disk": { filters: [], parameters: ["cache=none"] },
 };
 
-/** Starts a device of `sizeMiB` for a guest in this network. */
+/**
+ * Starts a device of `sizeMiB` for a guest in this network; the servers of a cluster behind a link of `linkMbit` if
+ * that is not 0.
+ */
 export async function startDevice(
   name: DeviceName,
   scope: Scope,
   network: GuestNetwork,
   sizeMiB: number,
+  linkMbit: number,
 ): Promise<SwapDevice> {
   if (name === "memory") return startOf(scope, network, ["memory", `${sizeMiB}M`]);
   const disk = disks[name];
-  if (disk === undefined) return startCluster(name as Redundancy, scope, network, sizeMiB);
+  if (disk === undefined) {
+    const serversAt = linkMbit > 0 ? await network.farPlace(scope, linkMbit) : network;
+    return startCluster(name as Redundancy, scope, network, sizeMiB, serversAt);
+  }
   const image = join(temporaryFolder(scope), "disk.img");
   await makeImage(image, sizeMiB);
   const filters = disk.filters.map((filter) => `--filter=${filter}`);
@@ -111,6 +118,7 @@ async function startCluster(
   scope: Scope,
   network: GuestNetwork,
   sizeMiB: number,
+  serversAt: Place,
 ): Promise<SwapDevice> {
   const copies = redundancy === "mirror" ? 2 : 1;
   const cluster = await OutsideCluster.start(scope, network, {
@@ -119,6 +127,7 @@ async function startCluster(
     parityServers: redundancy === "parity" ? 1 : 0,
     parityCapacityMiB: Math.ceil((sizeMiB * ROOM) / 2),
     redundancy,
+    serversAt,
   });
   await cluster.startGateway(sizeMiB);
   return {

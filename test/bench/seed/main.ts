@@ -26,12 +26,12 @@ async function main(argv: readonly string[]): Promise<number> {
   const machine = await describeMachine();
   const { runs, failures } = await measureAll(options);
   failures.push(...differentSums(runs));
-  const { rounds, memoryMiB, quick } = options;
+  const { rounds, memoryMiB, linkMbit, quick } = options;
   const imagesInMemory = imagesLieInMemory(tmpdir());
   const report = {
     startedAt,
     machine,
-    options: { rounds, memoryMiB, quick },
+    options: { rounds, memoryMiB, linkMbit, quick },
     runs,
     failures,
     imagesInMemory,
@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
 async function measureAll(options: SeedOptions): Promise<{ runs: SeedRun[]; failures: string[] }> {
   const runs: SeedRun[] = [];
   const failures: string[] = [];
-  const { devices, memoryMiB, quick } = options;
+  const { devices, memoryMiB, linkMbit, quick } = options;
   let scope = new Scope();
   const whole = new Scope();
   whole.closeOnSignals();
@@ -56,7 +56,7 @@ async function measureAll(options: SeedOptions): Promise<{ runs: SeedRun[]; fail
         const device = devices[(turn + round - 1) % devices.length]!;
         scope = new Scope();
         try {
-          const run = await measureWork(scope, { work, device, round, memoryMiB, quick });
+          const run = await measureWork(scope, { work, device, round, memoryMiB, linkMbit, quick });
           runs.push(run);
           const { seconds, pagesPerSecond } = run;
           const figures = `${seconds.toFixed(1)} s, ${pagesPerSecond.toFixed(0)} pages/s`;

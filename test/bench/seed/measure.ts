@@ -31,14 +31,21 @@ export interface SeedRun {
   readonly sum: string;
 }
 
+export interface SeedTask {
+  readonly work: WorkName;
+  readonly device: DeviceName;
+  readonly round: number;
+  readonly memoryMiB: number;
+  /** Megabits a second, each way, of the link in front of a cluster's servers; 0 for none. */
+  readonly linkMbit: number;
+  readonly quick: boolean;
+}
+
 /** Boots a guest, has it do the work once, swapping to the device. Throws when anything was not right. */
-export async function measureWork(
-  scope: Scope,
-  options: { work: WorkName; device: DeviceName; round: number; memoryMiB: number; quick: boolean },
-): Promise<SeedRun> {
-  const { work, device: name, round, memoryMiB, quick } = options;
+export async function measureWork(scope: Scope, task: SeedTask): Promise<SeedRun> {
+  const { work, device: name, round, memoryMiB, linkMbit, quick } = task;
   const network = await GuestNetwork.create(scope);
-  const { device, client } = await startDevice(name, scope, network, memoryMiB * SIZE_TIMES);
+  const { device, client } = await startDevice(name, scope, network, memoryMiB * SIZE_TIMES, linkMbit);
   const job: WorkJob = { memoryMiB, device, work: workOf(work, memoryMiB, quick) };
   const report = await runGuest(scope, network, job, { timeoutMs: TIMEOUT_MS });
   const wrong = wrongWithRun(report);

@@ -7,6 +7,8 @@ export interface SeedOptions {
   readonly memoryMiB: number;
   readonly works: readonly WorkName[];
   readonly devices: readonly DeviceName[];
+  /** Megabits a second, each way, of the link in front of a cluster's servers; 0 for none. */
+  readonly linkMbit: number;
   /** Less work than a measurement needs. */
   readonly quick: boolean;
   readonly outputDirectory: string;
@@ -17,6 +19,8 @@ export const usage = `npm run bench:seed -- [options]      (as root)
   --memory MIB       memory of the guest (default 256)
   --workloads LIST   by commas: ${workNames.join(", ")} (default all)
   --devices LIST     by commas: ${deviceNames.join(", ")} (default all)
+  --link MBIT        the servers of a cluster at the far end of a link of so many megabits a second each way: there
+                     bytes cost what they cost on a network (default 0: none); goes to seed-link.md
   --quick            one round of little work in a guest of 128 MiB: shows that everything runs, measures nothing
   --output DIR       where seed.md, seed.json and seed.svg go (default bench-results)
   --help`;
@@ -26,6 +30,7 @@ const options = {
   memory: { type: "string" },
   workloads: { type: "string" },
   devices: { type: "string" },
+  link: { type: "string", default: "0" },
   quick: { type: "boolean" },
   output: { type: "string", default: "bench-results" },
   help: { type: "boolean" },
@@ -41,6 +46,7 @@ export function parseOptions(argv: readonly string[]): SeedOptions | "help" {
     memoryMiB: numberIn("--memory", values.memory ?? (quick ? "128" : "256"), 128, 4096, true),
     works: chosen("--workloads", values.workloads, workNames, workNames, (name) => name),
     devices: chosen("--devices", values.devices, deviceNames, deviceNames, (name) => name),
+    linkMbit: numberIn("--link", values.link, 0, 1_000_000, true),
     quick,
     outputDirectory: values.output,
   };

@@ -26,7 +26,7 @@ const colours: Record<DeviceName, string> = {
 export interface SeedReport {
   readonly startedAt: string;
   readonly machine: Machine;
-  readonly options: Pick<SeedOptions, "rounds" | "memoryMiB" | "quick">;
+  readonly options: Pick<SeedOptions, "rounds" | "memoryMiB" | "linkMbit" | "quick">;
   readonly runs: readonly SeedRun[];
   /** What did not work, in words. */
   readonly failures: readonly string[];
@@ -34,20 +34,26 @@ export interface SeedReport {
   readonly imagesInMemory: boolean;
 }
 
-/** Writes seed.md, seed.json and seed.svg; gives their paths. */
+/** Writes seed.md, seed.json and seed.svg, or seed-link.md and so on; gives their paths. */
 export function writeReport(directory: string, report: SeedReport): string[] {
   mkdirSync(directory, { recursive: true });
   const files = {
-    "seed.md": toMarkdown(report),
-    "seed.json": `${JSON.stringify(report, null, 2)}\n`,
-    "seed.svg": toSvg(report),
+    md: toMarkdown(report),
+    json: `${JSON.stringify(report, null, 2)}\n`,
+    svg: toSvg(report),
   };
-  return Object.entries(files).map(([name, text]) => {
-    const path = join(directory, name);
+  return Object.entries(files).map(([kind, text]) => {
+    const path = join(directory, `${nameOf(report)}.${kind}`);
     writeFileSync(path, text);
     return path;
   });
 }
+
+/** Of its files. */
+const nameOf = ({ options }: SeedReport): string => (options.linkMbit > 0 ? "seed-link" : "seed");
+
+/** Between a client and its servers. */
+const linkInWords = ({ options }: SeedReport): string => `a link of ${options.linkMbit} Mbit/s each way`;
 
 export function toMarkdown(report: SeedReport): string {
   const names = (work: WorkName) => deviceNames.filter((device) => runsOf(report, work, device).length > 0);
@@ -65,12 +71,13 @@ export function toMarkdown(report: SeedReport): string {
       ...workTable(report, work, names(work)),
     ]),
     "",
-    "![run times](seed.svg)",
+    `![run times](${nameOf(report)}.svg)`,
     ...failures(report),
   ].join("\n")}\n`;
 }
 
-function preamble({ startedAt, machine, options, imagesInMemory }: SeedReport): string[] {
+function preamble(report: SeedReport): string[] {
+  const { startedAt, machine, options, imagesInMemory } = report;
   const gib = (machine.memoryBytes / 1024 ** 3).toFixed(0);
   const lines = [
     `${startedAt}, ${machine.cpuCount} x ${machine.cpuModel}, ${gib} GiB, Linux ${machine.kernel}, ` +
@@ -88,6 +95,10 @@ function preamble({ startedAt, machine, options, imagesInMemory }: SeedReport): 
     "Pages a second: pages out and in while the work ran. Messages and bytes: what the client sent to its servers " +
       "for each page that the kernel swapped out; messages that ask for pages are left out, their bytes are in.",
   ];
+  if (options.linkMbit > 0) {
+    const where = "(another network namespace, a veth pair, tbf); servers reach each other without it";
+    lines.push("", `Between a cluster's client and its servers is ${linkInWords(report)} ${where}.`);
+  }
   if (imagesInMemory) {
     lines.push("", "**The images lay in memory (tmpfs): what is called this machine's disk is none.**");
   }
@@ -146,11 +157,12 @@ export function toSvg(report: SeedReport): string {
     });
     return bars.length === 0 ? [] : [{ title: workTitles[work][0], bars }];
   });
+  const link = options.linkMbit > 0 ? ` Clusters behind ${linkInWords(report)}.` : "";
   return svgOf({
     title: `Run time of work in ${timesOf(options.quick)} times the memory (guest of ${options.memoryMiB} MiB)`,
     axis: "seconds (less is better)",
     panels,
-    note: `Medians of ${options.rounds} round(s); whiskers from the least to the most.`,
+    note: `Medians of ${options.rounds} round(s); whiskers from the least to the most.${link}`,
   });
 }
 

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Child } from "./child.ts";
-import { type GuestNetwork, HOST_ADDRESS } from "./network.ts";
+import { type GuestNetwork, HOST_ADDRESS, type Place } from "./network.ts";
 import { temporaryFolder } from "./own-things.ts";
 import { repositoryRoot } from "./root.ts";
 import type { Scope } from "./scope.ts";
@@ -26,6 +26,8 @@ export interface ClusterOptions {
   readonly parityCapacityMiB?: number;
   /** Of the client; default none. */
   readonly redundancy?: Redundancy;
+  /** Where the servers run; beside the client when left out. */
+  readonly serversAt?: Place;
   readonly onLine?: (node: string, line: string) => void;
 }
 
@@ -80,7 +82,7 @@ export class OutsideCluster {
   /** Starts a client that speaks NBD over TCP, and waits until it knows every server. */
   async startGateway(sizeMiB: number): Promise<void> {
     const args = ["--nbd", `${HOST_ADDRESS}:0`, "--size", `${sizeMiB}M`, ...this.#protecting()];
-    const { node, ready } = await this.#startNode("gateway", "client", [
+    const { node, ready } = await this.#startNode(this.#network, "gateway", "client", [
       "--control",
       `${HOST_ADDRESS}:0`,
       ...args,
@@ -168,22 +170,22 @@ export class OutsideCluster {
   }
 
   async #startStore(name: string, role: "server" | "parity", before?: ClusterNode): Promise<ClusterNode> {
-    const { capacityMiB, parityCapacityMiB } = this.#options;
+    const { capacityMiB, parityCapacityMiB, serversAt: place = this.#network } = this.#options;
     const mib = role === "parity" ? (parityCapacityMiB ?? capacityMiB) : capacityMiB;
-    const { node } = await this.#startNode(name, role, [
+    const { node } = await this.#startNode(place, name, role, [
       "--listen",
-      before?.data ?? `${HOST_ADDRESS}:0`,
+      before?.data ?? `${place.address}:0`,
       "--control",
-      before?.control ?? `${HOST_ADDRESS}:0`,
+      before?.control ?? `${place.address}:0`,
       "--capacity",
       `${mib}M`,
     ]);
     return node;
   }
 
-  async #startNode(name: string, role: ClusterNode["role"], args: readonly string[]) {
+  async #startNode(place: Place, name: string, role: ClusterNode["role"], args: readonly string[]) {
     const common = ["--name", name, "--key-file", this.keyFile, ...this.#peers()];
-    const child = this.#network.start(process.execPath, [programPath(), role, ...common, ...args], {
+    const child = place.start(process.execPath, [programPath(), role, ...common, ...args], {
       onLine: (line) => this.#options.onLine?.(name, line),
     });
     this.#scope.defer(async () => void (await child.stop()));

@@ -1,9 +1,12 @@
-import { describe, expect, test } from "vitest";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type DeviceName, deviceNames } from "../../bench/seed/devices.ts";
 import { figuresOf, type SeedRun } from "../../bench/seed/measure.ts";
 import { parseOptions } from "../../bench/seed/options.ts";
 import { figure, svgOf, ticksUpTo } from "../../bench/seed/plot.ts";
-import { type SeedReport, toMarkdown, toSvg } from "../../bench/seed/report.ts";
+import { type SeedReport, toMarkdown, toSvg, writeReport } from "../../bench/seed/report.ts";
 import { workNames } from "../../bench/seed/works.ts";
 import { GuestConsole } from "../../system/guest/console.ts";
 
@@ -22,8 +25,8 @@ function run(device: DeviceName, round: number, seconds: number): SeedRun {
   };
 }
 
-function report(runs: readonly SeedRun[], failures: readonly string[] = []): SeedReport {
-  const options = { rounds: 3, memoryMiB: 256, quick: false };
+function report(runs: readonly SeedRun[], failures: readonly string[] = [], linkMbit = 0): SeedReport {
+  const options = { rounds: 3, memoryMiB: 256, linkMbit, quick: false };
   return { startedAt: "now", machine, options, runs, failures, imagesInMemory: false };
 }
 
@@ -79,6 +82,19 @@ test("the report has each device's median and range, and what did not work", () 
   expect(text).not.toContain("more");
 });
 
+test("a link is named where there is one, and its report has files of its own", () => {
+  const runs = [run("mirror", 1, 10), run("parity", 1, 8)];
+  expect(toMarkdown(report(runs))).not.toContain("link");
+  expect(toMarkdown(report(runs, [], 100))).toContain("a link of 100 Mbit/s each way");
+  expect(toSvg(report(runs, [], 100))).toContain("a link of 100 Mbit/s each way");
+  const folder = mkdtempSync(join(tmpdir(), "nswap-seed-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  writeReport(folder, report(runs));
+  writeReport(folder, report(runs, [], 100));
+  const files = ["json", "md", "svg"].flatMap((kind) => [`seed-link.${kind}`, `seed.${kind}`]);
+  expect(readdirSync(folder).toSorted()).toEqual(files.toSorted());
+});
+
 test("figures are taken from what the guest and the client count", () => {
   const console = new GuestConsole();
   console.push(
@@ -96,12 +112,15 @@ test("options choose devices and workloads, and name what is wrong", () => {
   expect(parseOptions([])).toMatchObject({
     rounds: 3,
     memoryMiB: 256,
+    linkMbit: 0,
     works: workNames,
     devices: deviceNames,
   });
   expect(parseOptions(["--quick", "--devices", "hdd,parity"])).toMatchObject({
     ...{ rounds: 1, memoryMiB: 128, quick: true, devices: ["hdd", "parity"] },
   });
+  expect(parseOptions(["--link", "100"])).toMatchObject({ linkMbit: 100 });
+  expect(() => parseOptions(["--link", "fast"])).toThrow(/--link fast: a whole number from 0/);
   expect(() => parseOptions(["--devices", "tape"])).toThrow(/--devices tape: accepted are hdd/);
   expect(() => parseOptions(["--rounds", "0"])).toThrow(/--rounds 0/);
 });
