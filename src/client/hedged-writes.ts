@@ -4,7 +4,7 @@ import type { IpTable } from "../placement/ip-table.ts";
 import type { ClientCounters } from "./counters.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
-import type { PageWaiter } from "./page-waiter.ts";
+import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import type { Patience } from "./patience.ts";
 import type { PendingWrites } from "./pending-writes.ts";
 
@@ -28,7 +28,8 @@ export interface HedgedWritesOptions {
  *     frame   -> silent server    nobody's      whichever is held first is what the slot means, and is told;
  *     copy    -> another one      its waiter's  the other is garbage, like any overtaken write
  *
- * Only of servers that say nothing at all, and no copy is copied: a slow network must not be flooded.
+ * Only of servers that say nothing at all, and no copy is copied: a slow network must not be flooded. A write that has
+ * been overtaken needs no copy: it is told.
  */
 export class HedgedWrites {
   readonly #options: HedgedWritesOptions;
@@ -41,7 +42,12 @@ export class HedgedWrites {
       this.#left -= 1;
     },
   };
-  readonly #hedge = (frame: number): void => this.#copy(frame);
+  readonly #hedge = (frame: number): void => {
+    const { frames, hedgesMax } = this.#options;
+    if (this.#isNobodys(frame) || this.#left >= hedgesMax) return;
+    if (frames.stale[frame] === 1) this.#leave(frame).pageDone(frame, PageResult.OK);
+    else this.#copy(frame);
+  };
 
   constructor(options: HedgedWritesOptions) {
     this.#options = options;
@@ -70,20 +76,26 @@ export class HedgedWrites {
   }
 
   #copy(frame: number): void {
-    const { arena, frames, pending, counters, hedgesMax, writeOut } = this.#options;
-    if (this.#isNobodys(frame) || frames.isCopy[frame] === 1) return;
-    if (this.#left >= hedgesMax || this.#room === 0 || frames.free === 0) return;
+    const { arena, frames, pending, counters, writeOut } = this.#options;
+    if (frames.isCopy[frame] === 1 || this.#room === 0 || frames.free === 0) return;
     const slot = frames.slot[frame]!;
-    // What was overwritten since is nobody's concern; an older write of two is rare, and waits; accumulators are none.
+    // An older write of two is told when the newer one is held; accumulators are none.
     if (pending.newest(slot) !== frame) return;
-    const copy = frames.take(slot, frames.waiter[frame]!);
+    const copy = frames.take(slot, this.#leave(frame));
     frames.isCopy[copy] = 1;
-    frames.waiter[frame] = this.#nobody;
-    this.#left += 1;
     this.#room -= 1;
     counters.writesHedged += 1;
     arena.copy(frames.address(copy), frames.address(frame), PAGE_BYTES);
     writeOut(copy);
+  }
+
+  /** Nobody waits for the frame's end any more; returns who did. */
+  #leave(frame: number): PageWaiter {
+    const { waiter } = this.#options.frames;
+    const waited = waiter[frame]!;
+    waiter[frame] = this.#nobody;
+    this.#left += 1;
+    return waited;
   }
 
   #isNobodys(frame: number): boolean {

@@ -22,6 +22,15 @@ export const goals: readonly Goal[] = [
     bound: { atLeast: 1.2 },
   },
   {
+    // With one connection, fio's own processor is full with either server.
+    title: "NBD front with memory : nbdkit memory, 4 KiB, two connections of depth 16, throughput",
+    workload: "4k-d16x2",
+    figure: "iops",
+    subject: "front-memory",
+    baseline: "nbdkit-memory",
+    bound: { atLeast: 1.2 },
+  },
+  {
     title: "NBD front with memory : nbdkit memory, 4 KiB, depth 1, mean latency",
     workload: "4k-d1",
     figure: "meanUs",

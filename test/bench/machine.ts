@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { runTool } from "../support/child.ts";
 
@@ -10,6 +11,8 @@ export interface Machine {
   readonly node: string;
   readonly fio: string;
   readonly nbdkit: string;
+  /** Send buffer of a Unix socket (net.core.wmem_default): how much fio and a server can be ahead of each other. */
+  readonly socketBufferBytes: number;
   /** Load average over a minute before anything was started: above about 0.5 others were using the machine. */
   readonly loadAtStart: number;
 }
@@ -24,6 +27,7 @@ export async function describeMachine(): Promise<Machine> {
     node: process.version,
     fio: await versionOf("fio"),
     nbdkit: await versionOf("nbdkit"),
+    socketBufferBytes: Number(readFileSync("/proc/sys/net/core/wmem_default", "utf8")),
     loadAtStart: loadavg()[0]!,
   };
 }

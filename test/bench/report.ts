@@ -87,7 +87,8 @@ function preamble({ startedAt, machine, options, runs }: Report): string[] {
   const gib = (machine.memoryBytes / 1024 ** 3).toFixed(0);
   const lines = [
     `${startedAt}, ${machine.cpuCount} x ${machine.cpuModel}, ${gib} GiB, Linux ${machine.kernel}, ` +
-      `Node ${machine.node}, ${machine.fio}, ${machine.nbdkit}.`,
+      `Node ${machine.node}, ${machine.fio}, ${machine.nbdkit}, send buffers of Unix sockets ` +
+      `${machine.socketBufferBytes / 1024} KiB.`,
     "",
     `fio's nbd engine over a Unix socket, random reads and writes half and half where the name says no more, ` +
       `${options.rounds} round(s) of ${options.seconds} s after ${options.warmupSeconds} s each to warm up, targets ` +

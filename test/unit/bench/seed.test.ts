@@ -12,7 +12,7 @@ import { GuestConsole } from "../../system/guest/console.ts";
 
 const machine = {
   ...{ cpuModel: "a processor", cpuCount: 2, memoryBytes: 2 ** 30, kernel: "6.1", node: "v20" },
-  ...{ fio: "fio", nbdkit: "nbdkit", loadAtStart: 0 },
+  ...{ fio: "fio", nbdkit: "nbdkit", socketBufferBytes: 212_992, loadAtStart: 0 },
 };
 
 function run(device: DeviceName, round: number, seconds: number): SeedRun {

@@ -254,6 +254,27 @@ describe("a write that a silent server does not acknowledge", () => {
     expect(client.core.frames.used).toBe(0);
   });
 
+  it("that has been overwritten is told when the newer one is held by another", () => {
+    const { client, wires, outcomes, onFirst } = rig();
+    const newer = onFirst.map((slot) => client.write(slot, pageOf(1_000 + slot)));
+    client.pump();
+    live(client, limits.hedgeMsMin - 20);
+    expect(onFirst.some((slot) => !outcomes[slot]!.done)).toBe(true);
+    live(client, 100);
+    expect([...outcomes, ...newer].every(({ done }) => done)).toBe(true);
+    // Nobody waits, but the frames are on their way still.
+    expect(client.core.frames.used).toBeGreaterThanOrEqual(onFirst.length);
+    goesOn(client, wires[0]!);
+    live(client, 200);
+    expect(client.core.frames.used).toBe(0);
+    expect(pagesOf(wires)).toBe(PAGES);
+    for (const slot of onFirst) {
+      const read = client.read(slot);
+      client.pump();
+      expect(Buffer.compare(read.bytes!, pageOf(1_000 + slot))).toBe(0);
+    }
+  });
+
   it("counts against a limit only until the silent server has said what became of it", () => {
     const { client, wires } = rig();
     goesOn(client, wires[0]!);
