@@ -5,6 +5,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 
 const total = { passed: 0, failed: 0, skipped: 0 };
+/** What failed, told again at the end: the output is long, and often only its end is kept. */
+const failures = [];
 const ci = process.env.CI === "true";
 const scratch = mkdtempSync(path.join(tmpdir(), "nswap-test-"));
 let running;
@@ -32,7 +34,25 @@ async function step(title, command, args) {
   say(`${title}: ${[command, ...args].join(" ")}`);
   const status = await run(command, args);
   if (status === 0) total.passed += 1;
-  else total.failed += 1;
+  else fail(`${title}: ${[command, ...args].join(" ")} ended with status ${status}`);
+}
+
+function fail(text) {
+  total.failed += 1;
+  failures.push(text);
+}
+
+/** What a report of vitest holds against us (in CI a skipped test too): where, which, and the first lines of why. */
+function failedTests(report) {
+  return report.testResults.flatMap((file) => {
+    const where = path.relative(process.cwd(), file.name);
+    return file.assertionResults
+      .filter((test) => test.status === "failed" || (ci && test.status !== "passed"))
+      .map((test) => {
+        const why = (test.failureMessages ?? []).join("\n").split("\n").slice(0, 6);
+        return [`${where} > ${test.fullName}: ${test.status}`, ...why].join("\n    ");
+      });
+  });
 }
 
 /** One vitest project; its own counts are added. */
@@ -53,17 +73,15 @@ async function project(name, title) {
   try {
     counts = JSON.parse(readFileSync(report, "utf8"));
   } catch {
-    console.error(`${name}: no report was written`);
-    total.failed += 1;
+    fail(`${name}: no report was written`);
     return;
   }
-  const skipped = counts.numPendingTests + (counts.numTodoTests ?? 0);
   total.passed += counts.numPassedTests;
-  total.failed += counts.numFailedTests + (ci ? skipped : 0);
-  if (!ci) total.skipped += skipped;
+  for (const failed of failedTests(counts)) fail(failed);
+  if (!ci) total.skipped += counts.numPendingTests + (counts.numTodoTests ?? 0);
   // A suite that could not even be loaded has no tests to fail.
   const ok = status === 0 || counts.numFailedTests > 0;
-  if (!ok || counts.numTotalTests === 0) total.failed += 1;
+  if (!ok || counts.numTotalTests === 0) fail(`${name}: vitest ended with status ${status}`);
 }
 
 /** A seed of the commit's own, so that every change visits new histories. */
@@ -90,6 +108,8 @@ await project("chaos", "real processes that are killed, stopped and restarted un
 await project("package", "the packages, installed as a user would");
 await project("system", "real kernels that swap");
 rmSync(scratch, { recursive: true, force: true });
+if (failures.length > 0) say("what failed");
+for (const failure of failures) console.log(`- ${failure}`);
 console.log(`\ntook ${Math.round((Date.now() - startedMs) / 1000)} s`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
 process.exitCode = total.failed === 0 ? 0 : 1;

@@ -129,6 +129,15 @@ export const PARITY_PLANTS: Plant[] = [
     hooks: { client: acceptStaleResult },
     options: grouped,
     seeds: 100,
-    finds: /misses its|is not the XOR of its pages|made that are not what they should be|does not hold|EIO, although|unprotected/,
+    finds: new RegExp(
+      [
+        "misses its",
+        "is not the XOR of its pages",
+        "made that are not what they should be",
+        "does not hold",
+        "EIO, although",
+        "unprotected",
+      ].join("|"),
+    ),
   },
 ];
