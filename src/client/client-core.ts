@@ -74,7 +74,7 @@ export class ClientCore implements LinkPort {
     );
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
-    this.#patience = new Patience(this.table);
+    this.#patience = new Patience(this.table, this.#links);
     this.#pending = new PendingWrites(this.frames);
     this.#placer = new Placer({
       ...this.#shared(),

@@ -51,8 +51,11 @@ export class HedgedReads {
     const { redundancy, table, links, patience } = this.#options;
     if (redundancy().mode === "none") return;
     for (const holder of table.servers) {
+      const link = links.of(holder);
+      if (link === undefined) continue;
       this.#slow = holder;
-      links.of(holder)?.visitReadsBefore(patience.readsBeforeMs, this.#hedge);
+      const beforeMs = patience.isSilent(holder, link) ? patience.lookedBeforeMs : patience.readsBeforeMs;
+      link.visitReadsBefore(beforeMs, this.#hedge);
     }
   }
 

@@ -82,9 +82,18 @@ export class PageReads {
     this.#frames.pageId[frame] = this.#slots.pageId(slot);
     this.#frames.checksum[frame] = this.#slots.checksum(slot);
     const link = this.#options.links.of(holder);
-    const isDirect = this.#frames.attempts[frame]! % 2 === 0 || this.#options.redundancy().mode === "none";
-    if (link !== undefined && isDirect) link.getPage(frame);
-    else this.#rescue(frame, slot, holder);
+    const { mode } = this.#options.redundancy();
+    const isDirect = this.#frames.attempts[frame]! % 2 === 0 || mode === "none";
+    if (link === undefined || !isDirect) return this.#rescue(frame, slot, holder);
+    // Whoever says nothing at all is not waited for once more: others can be asked at once.
+    const isSilent = mode !== "none" && this.#options.patience.isSilent(holder, link);
+    if (!isSilent || !this.#isRescued(frame, slot, holder)) link.getPage(frame);
+  }
+
+  #isRescued(frame: number, slot: number, holder: Holder): boolean {
+    if (this.#options.redundancy().rescue(slot, frame, holder) !== Rescue.UNDER_WAY) return false;
+    this.#options.counters.pagesRescued += 1;
+    return true;
   }
 
   /** Its holder cannot or should not be asked. */

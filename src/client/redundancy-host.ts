@@ -15,6 +15,7 @@ import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
+import type { Patience } from "./patience.ts";
 import type { ServerLink } from "./server-link.ts";
 
 export interface RedundancyHostOptions {
@@ -24,6 +25,7 @@ export interface RedundancyHostOptions {
   slots: SlotMap;
   links: LinkSet;
   reads: PageReads;
+  patience: Patience;
   redundancy: () => Redundancy;
   newPageId: () => number;
   nowMs: () => number;
@@ -63,8 +65,11 @@ export class RedundancyHost implements RedundancyPort {
   }
 
   takesPages(holder: Holder): boolean {
-    const link = this.#options.links.of(holder);
-    return link?.up === true && link.hasRoom;
+    const { links, patience } = this.#options;
+    const link = links.of(holder);
+    if (link?.up !== true || !link.hasRoom) return false;
+    // A parity server may owe for long what it waits for itself.
+    return holder.role === "parity" || !patience.isSilent(holder, link);
   }
 
   invalidate(holder: number, pageId: number): void {

@@ -50,7 +50,7 @@ function rig(options: { rescue?: Rescue; hedgesMax?: number; mode?: "none" | "pa
   } as unknown as Redundancy;
   const counters = new ClientCounters();
   const hedgesMax = options.hedgesMax ?? 4;
-  const patience = new Patience(table);
+  const patience = new Patience(table, links);
   const reads = new HedgedReads({
     frames,
     slots,

@@ -1,0 +1,85 @@
+import { expect, it } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
+import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
+
+/** Until it is certain that a server says nothing. */
+const FOUND_OUT_MS = 200;
+/** So many that a server which has stopped is not full of them by then. */
+const PAGES_A_STEP = 16;
+
+/** Ticks and lets bytes move for so long; what `each` does is done before each step. */
+function live(client: TestClient, ms: number, each: () => void = () => {}): void {
+  for (const untilMs = client.nowMs + ms; client.nowMs < untilMs; ) {
+    each();
+    client.nowMs += limits.hedgeCheckMs;
+    client.core.tick(client.nowMs);
+    client.pump();
+  }
+}
+
+/** A client with three memory servers, which have each page of these slots twice if mirrored. */
+function rig(redundancy: "none" | "mirror", pages: number) {
+  const client = new TestClient({ redundancy });
+  const wires = ["a", "b", "c"].map((name) => client.join(memoryServer(name, 16_384)));
+  live(client, 200);
+  for (let slot = 0; slot < pages; slot += 1) client.write(slot, pageOf(slot));
+  live(client, 200);
+  expect(client.core.pages.unprotected).toBe(0);
+  return { client, wires };
+}
+
+it("reads beyond those that may be left to a stopped server waited until it was given up", () => {
+  const pages = 3_000;
+  const { client, wires } = rig("mirror", pages);
+  wires[0]!.toServer = false;
+  const first = [...Array(100).keys()].map((slot) => client.read(slot));
+  live(client, FOUND_OUT_MS);
+  expect(first.every(({ done }) => done)).toBe(true);
+  const rescuedBefore = client.core.counters.pagesRescued;
+  for (let slot = 0; slot < pages; slot += 1) {
+    const read = client.read(slot);
+    // No time passes.
+    client.pump();
+    expect(read.done, `slot ${slot}`).toBe(true);
+    expect(Buffer.compare(read.bytes!, pageOf(slot))).toBe(0);
+  }
+  expect(client.core.counters.pagesRescued - rescuedBefore).toBeGreaterThan(limits.hedgesMax);
+  expect(client.core.counters.linksLost).toBe(0);
+  wires[0]!.toServer = true;
+  live(client, 100);
+  expect(client.core.frames.used).toBe(0);
+});
+
+it("copies of new pages went on to a stopped server, and its share of accumulators was not to be had", () => {
+  const { client, wires } = rig("mirror", 0);
+  wires[0]!.toServer = false;
+  const writes: { done: boolean }[] = [];
+  const writeSome = (): void => {
+    for (let i = 0; i < PAGES_A_STEP; i += 1) writes.push(client.write(writes.length, pageOf(writes.length)));
+  };
+  live(client, FOUND_OUT_MS, writeSome);
+  const inUse = limits.accumulators - client.core.frames.accumulatorsLeft;
+  live(client, limits.linkSilenceMsMax - FOUND_OUT_MS - 300, writeSome);
+  expect(client.core.counters.linksLost).toBe(0);
+  expect(limits.accumulators - client.core.frames.accumulatorsLeft).toBeLessThan(inUse + 32);
+  const late = (FOUND_OUT_MS / limits.hedgeCheckMs) * PAGES_A_STEP;
+  expect(writes.slice(0, -late).every(({ done }) => done)).toBe(true);
+  wires[0]!.toServer = true;
+  live(client, 300);
+  expect(writes.every(({ done }) => done)).toBe(true);
+  expect(client.core.pages.unprotected).toBe(0);
+});
+
+it("what was sent to a server after it had stopped put off that it was found out", () => {
+  const { client, wires } = rig("none", 0);
+  wires[0]!.toServer = false;
+  let slot = 0;
+  const writeSome = (): void => {
+    for (let i = 0; i < 60; i += 1, slot += 1) client.write(slot, pageOf(slot));
+  };
+  live(client, FOUND_OUT_MS, writeSome);
+  expect(client.core.counters.writesHedged).toBeGreaterThan(0);
+  wires[0]!.toServer = true;
+  live(client, 200);
+  expect(client.core.frames.used).toBe(0);
+});
