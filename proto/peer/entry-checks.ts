@@ -55,6 +55,10 @@ export function checkEntries(type: number, shape: FrameShape, count: number, bod
       case FrameType.RECOVER:
         checkLostPage(shape, body, at);
         break;
+      case FrameType.MISMATCH:
+        checkWide(shape, body, at, "group id");
+        checkWide(shape, body, at + 8, "page id");
+        break;
       default:
         checkPage(shape, body, at);
     }

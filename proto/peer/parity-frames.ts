@@ -4,6 +4,7 @@ import {
   FrameType,
   GROUP_BYTES,
   MEMBER_BYTES,
+  MISMATCH_BYTES,
   RECOVER_BYTES,
   RESULT_ENTRY_BYTES,
   SERVER_ENTRY_BYTES,
@@ -178,4 +179,29 @@ export function getResult(view: DataView, at: number, into: Result): void {
   into.index = view.getUint16(at + 4, true);
   into.status = view.getUint16(at + 6, true);
   into.checksum = view.getUint32(at + 8, true);
+}
+
+/** An entry of MISMATCH: this page of the group, or (of the group's own id) its parity page, is wrong. */
+export interface Mismatch {
+  groupId: number;
+  pageId: number;
+  /** As the client gave it. */
+  handle: number;
+}
+
+/** Begins MISMATCH: entries (putMismatch) at the returned offset. */
+export const beginMismatch = (sink: FrameSink, count: number): number =>
+  begin(sink, FrameType.MISMATCH, count, MISMATCH_BYTES, 0);
+
+export function putMismatch(view: DataView, at: number, mismatch: Readonly<Mismatch>): void {
+  putWide(view, at, mismatch.groupId);
+  putWide(view, at + 8, mismatch.pageId);
+  view.setUint32(at + 16, mismatch.handle, true);
+  view.setUint32(at + 20, 0, true);
+}
+
+export function getMismatch(view: DataView, at: number, into: Mismatch): void {
+  into.groupId = getWide(view, at);
+  into.pageId = getWide(view, at + 8);
+  into.handle = view.getUint32(at + 16, true);
 }

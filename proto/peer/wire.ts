@@ -42,11 +42,13 @@ export const COMPOSE_BYTES = GROUP_BYTES + COMPOSE_SOURCES_MAX * SOURCE_BYTES;
 export const RECOVER_BYTES = 40 + RECOVER_SOURCES_MAX * SOURCE_BYTES;
 export const SERVER_ENTRY_BYTES = 24;
 export const RESULT_ENTRY_BYTES = 16;
+export const MISMATCH_BYTES = 24;
 export const GROUPS_PER_FRAME_MAX = 16;
 export const COMPOSES_PER_FRAME_MAX = 8;
 export const RECOVERS_PER_FRAME_MAX = 16;
 export const SERVERS_PER_FRAME_MAX = 64;
 export const RESULTS_PER_FRAME_MAX = 64;
+export const MISMATCHES_PER_FRAME_MAX = 64;
 /** Greatest index of a memory server that SERVERS may name. */
 export const SERVER_INDEX_MAX = 4095;
 /** Server index of a source that lies in the parity server's own store. */
@@ -77,6 +79,7 @@ export const FrameType = {
   REBUILD: 0x33,
   RECOVER: 0x34,
   RESULT: 0x35,
+  MISMATCH: 0x36,
 } as const;
 export type FrameType = (typeof FrameType)[keyof typeof FrameType];
 
@@ -174,4 +177,5 @@ export const frameShapes: ReadonlyMap<number, FrameShape> = new Map([
   [FrameType.REBUILD, shape("REBUILD", 0, RECOVER_BYTES, RECOVERS_PER_FRAME_MAX)],
   [FrameType.RECOVER, shape("RECOVER", 0, RECOVER_BYTES, RECOVERS_PER_FRAME_MAX)],
   [FrameType.RESULT, shape("RESULT", CAPACITY_BYTES, RESULT_ENTRY_BYTES, RESULTS_PER_FRAME_MAX)],
+  [FrameType.MISMATCH, shape("MISMATCH", 0, MISMATCH_BYTES, MISMATCHES_PER_FRAME_MAX)],
 ]);

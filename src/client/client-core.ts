@@ -473,6 +473,10 @@ export class ClientCore implements LinkPort {
     this.#redundancy.operationDone(index, status, checksum);
   }
 
+  mismatchFound(link: ServerLink, group: number, groupId: number, pageId: number): void {
+    this.#redundancy.mismatchFound(this.table.at(link.holder), group, groupId, pageId);
+  }
+
   pageListed(link: ServerLink, pageId: number, slot: number): void {
     if (this.#redundancy.wants(link.holder, slot, pageId)) return;
     if (this.table.at(link.holder).role === "server" && slot < this.slots.slots) {

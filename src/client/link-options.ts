@@ -20,6 +20,8 @@ export interface LinkPort {
   pageListed(link: ServerLink, pageId: number, slot: number): void;
   /** An operation of a parity server went so; `checksum` as RESULT has it. */
   operationDone?(index: number, status: number, checksum: number): void;
+  /** A parity server found this page of a group, which may be the group's own, to be wrong. */
+  mismatchFound?(link: ServerLink, group: number, groupId: number, pageId: number): void;
 }
 
 export interface LinkOptions {

@@ -8,15 +8,17 @@ import {
   FrameType,
   GROUPS_PER_FRAME_MAX,
   getCapacity,
+  getMismatch,
   getResult,
   getWide,
   Handshake,
   LIST_END,
   META_BYTES,
+  MISMATCH_BYTES,
+  type Mismatch,
   PageStatus,
   PeerError,
   putBare,
-  putError,
   putList,
   putMeta,
   RESULT_ENTRY_BYTES,
@@ -36,6 +38,7 @@ import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
 import { GetQueue } from "./get-queue.ts";
 import { InvalidateBatch } from "./invalidate-batch.ts";
+import { putLastWord } from "./last-word.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import type { ParityRequests } from "./parity-requests.ts";
 import { Asked, Window } from "./window.ts";
@@ -68,6 +71,7 @@ export class ServerLink {
   readonly #parity: ParityRequests | undefined;
   readonly #groups: number[] = [];
   readonly #result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
+  readonly #mismatch: Mismatch = { groupId: 0, pageId: 0, handle: 0 };
   readonly #invalid: InvalidateBatch;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   #nowMs = 0;
@@ -332,6 +336,7 @@ export class ServerLink {
       case FrameType.LISTING:
         return this.#listing;
       case FrameType.RESULT:
+      case FrameType.MISMATCH:
         return this.#parity !== undefined;
       default:
         return reader.type === FrameType.PONG && this.#pingSentMs !== undefined;
@@ -390,6 +395,8 @@ export class ServerLink {
         return this.#listed(reader);
       case FrameType.RESULT:
         return this.#results(reader);
+      case FrameType.MISMATCH:
+        return this.#mismatches(reader);
       case FrameType.PONG:
         this.#port.answered(this, this.#nowMs - this.#pingSentMs!);
         this.#pingSentMs = undefined;
@@ -470,6 +477,14 @@ export class ServerLink {
     }
   }
 
+  #mismatches(reader: FrameReader): void {
+    for (let i = 0; i < reader.count; i += 1) {
+      getMismatch(reader.body, i * MISMATCH_BYTES, this.#mismatch);
+      const { handle, groupId, pageId } = this.#mismatch;
+      this.#port.mismatchFound?.(this, handle, groupId, pageId);
+    }
+  }
+
   #listed(reader: FrameReader): void {
     for (let i = 0; i < reader.count; i += 1) {
       const at = i * META_BYTES;
@@ -477,14 +492,5 @@ export class ServerLink {
     }
     if (reader.aux === LIST_END) this.#listing = false;
     else this.#listFrom = reader.aux;
-  }
-}
-
-/** ERROR, if there is room for it. */
-function putLastWord(out: OutQueue, error: PeerError): void {
-  try {
-    putError(out, error.wireCode, error.message);
-  } catch (noRoom) {
-    if (!(noRoom instanceof NswapError)) throw noRoom;
   }
 }

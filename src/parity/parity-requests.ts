@@ -18,6 +18,7 @@ import {
   type LostPage,
   lowWord,
   META_BYTES,
+  type Mismatch,
   memberCountAt,
   PageStatus,
   PeerError,
@@ -43,6 +44,7 @@ import type { ExtraRequests } from "../server/server-extension.ts";
 import type { Engine, Line } from "./engine.ts";
 import type { GroupTable } from "./group-table.ts";
 import { type Batch, type BatchOwner, BatchQueue, type Job, JobKind } from "./job.ts";
+import { MismatchBatch } from "./mismatch-batch.ts";
 import type { ParityCounters } from "./parity-counters.ts";
 import { ResultBatch } from "./result-batch.ts";
 import { ServerIndex } from "./server-index.ts";
@@ -57,6 +59,8 @@ export interface ParityHost {
   readonly engine: Engine;
   readonly counters: ParityCounters;
   readonly log: Pick<Log, "warn"> | undefined;
+  /** The connections of clients, for what is said without having been asked for. */
+  readonly connections: Set<ParityRequests>;
 }
 
 /** Frames hold slots below it, which are those of the largest device (limits.deviceBytesMax). */
@@ -70,11 +74,12 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
   ordinaryListed = false;
   readonly #host: ParityHost;
   readonly #server: RequestHost;
-  readonly #client: ClientRecord;
+  readonly client: ClientRecord;
   readonly #out: OutQueue;
   readonly #touch: () => void;
   readonly #index: ServerIndex;
   readonly #results = new ResultBatch();
+  readonly #mismatches = new MismatchBatch();
   /** Batches under way. */
   readonly #running = new Set<Batch>();
   /** Batches of RECOVER whose answer is to be written. */
@@ -90,10 +95,11 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
   constructor(host: ParityHost, server: RequestHost, client: ClientRecord, out: OutQueue, touch: () => void) {
     this.#host = host;
     this.#server = server;
-    this.#client = client;
+    this.client = client;
     this.#out = out;
     this.#touch = touch;
     this.#index = new ServerIndex(host.servers);
+    host.connections.add(this);
     for (let i = 0; i < GROUP_MEMBERS_MAX; i += 1) this.#members.push({ pageId: 0, checksum: 0, server: 0 });
   }
 
@@ -147,7 +153,7 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
       const at = i * GROUP_BYTES;
       const count = this.#readMembers(reader, at, this.#members);
       const groupId = groupIdAt(reader.body, at);
-      const frame = store.find(this.#client.index, lowWord(groupId), highWord(groupId));
+      const frame = store.find(this.client.index, lowWord(groupId), highWord(groupId));
       if (frame >= 0) {
         this.#host.groups.set(frame, this.#members, count);
         store.reslot(frame, groupHandleAt(reader.body, at), 0);
@@ -177,7 +183,7 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
   }
 
   #newBatch(kind: JobKind, reader: FrameReader, index: number): Batch {
-    const batch = this.#host.engine.newBatch(kind, this, this.#client);
+    const batch = this.#host.engine.newBatch(kind, this, this.client);
     batch.seq = reader.seq;
     batch.index = index;
     return batch;
@@ -261,13 +267,20 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
     else if (job.status === ResultStatus.MISSING) counters.missing += 1;
     else {
       counters.wrong += 1;
-      const fields = { client: this.#client.name, page: job.pageId };
+      const fields = { client: this.client.name, page: job.pageId };
       log?.warn("what was computed from a parity group is not the page", fields);
     }
   }
 
+  /** The client is told, if there is room for it. */
+  mismatch(mismatch: Readonly<Mismatch>): void {
+    this.#mismatches.add(mismatch);
+    this.#touch();
+  }
+
   flush(): void {
     this.#results.writeTo(this.#out, this.#server.capacity);
+    if (this.#mismatches.length > 0 && this.#server.answerFits) this.#mismatches.writeTo(this.#out);
     for (let batch = this.#recovered.head; batch !== undefined; batch = this.#recovered.head) {
       if (!this.#server.answerFits) throw noRoomForAnswers();
       this.#writePages(batch);
@@ -302,12 +315,13 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
   }
 
   abort(): void {
-    const { engine, counters } = this.#host;
+    const { connections, engine, counters } = this.#host;
     for (const batch of this.#running) {
       counters.dropped += batch.count;
       if (batch.started) engine.release(batch);
     }
     this.#running.clear();
+    connections.delete(this);
     engine.forget(this);
     this.#index.clear();
   }

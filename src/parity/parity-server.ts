@@ -1,4 +1,4 @@
-import type { Capacity, GroupMember } from "../../proto/peer/index.ts";
+import type { Capacity, GroupMember, Mismatch } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { invariant } from "../base/assert.ts";
 import { limits } from "../base/limits.ts";
@@ -90,8 +90,12 @@ export class ParityServerCore implements DataServer {
       ...{ name, nonce, prover, isKnown },
     });
     const perTick = options.scrubPerTick ?? limits.parityScrubPerTick;
-    this.#scrubber = new Scrubber({ engine, store, clients, groups, servers, log, perTick });
-    const host: ParityHost = { arena, frames, groups, servers, engine, counters, log };
+    const connections = new Set<ParityRequests>();
+    const tell = (client: ClientRecord, mismatch: Readonly<Mismatch>): void => {
+      for (const connection of connections) if (connection.client === client) connection.mismatch(mismatch);
+    };
+    this.#scrubber = new Scrubber({ engine, store, clients, groups, servers, log, perTick, tell });
+    const host: ParityHost = { arena, frames, groups, servers, engine, counters, log, connections };
   }
 
   connect(out: OutQueue, onClosed?: () => void): ServerConnection {

@@ -1,7 +1,14 @@
-import { type GroupMember, highWord, lowWord, OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
+import {
+  type GroupMember,
+  highWord,
+  lowWord,
+  type Mismatch,
+  OWN_STORE,
+  ResultStatus,
+} from "../../proto/peer/index.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
-import type { ClientTable } from "../server/client-table.ts";
+import type { ClientRecord, ClientTable } from "../server/client-table.ts";
 import type { FrameStore } from "../server/frame-store.ts";
 import { newPageMeta } from "../server/page-meta.ts";
 import type { Engine } from "./engine.ts";
@@ -19,6 +26,8 @@ export interface ScrubberOptions {
   log: Pick<Log, "warn"> | undefined;
   /** Groups of one tick. */
   perTick: number;
+  /** The client is to know. */
+  tell: (client: ClientRecord, mismatch: Readonly<Mismatch>) => void;
 }
 
 /** Store frames passed over in one turn. */
@@ -159,17 +168,24 @@ export class Scrubber implements BatchOwner {
   }
 
   #report(batch: Batch, job: Job): void {
+    const { servers, store, log, tell } = this.#options;
     this.#mismatches += 1;
-    const wrong: string[] = [];
-    for (let i = 0; i < job.memberCount; i += 1) {
-      if ((job.wrongSources & (1 << i)) === 0) continue;
-      const { pageId, server } = job.members[i]!;
-      wrong.push(`${pageId} at ${this.#options.servers.identity(server)}`);
-    }
-    this.#options.log?.warn("the pages of a parity group do not add up", {
+    const wrong = job.members
+      .slice(0, job.memberCount)
+      .filter((_, i) => (job.wrongSources & (1 << i)) !== 0)
+      .map(({ pageId, server }) => ({ pageId, at: servers.identity(server) }));
+    log?.warn("the pages of a parity group do not add up", {
       client: batch.client!.name,
       group: job.pageId,
-      wrong: wrong.length === 0 ? "parity page, or its list of members" : wrong.join(", "),
+      wrong:
+        wrong.length === 0
+          ? "parity page, or its list of members"
+          : wrong.map(({ pageId, at }) => `${pageId} at ${at}`).join(", "),
     });
+    store.describe(job.slot, batch.client!.index, this.#meta);
+    const handle = this.#meta.slotLow;
+    // Without a wrong member it is the parity page, which has the group's own id.
+    const pageIds = wrong.length === 0 ? [job.pageId] : wrong.map(({ pageId }) => pageId);
+    for (const pageId of pageIds) tell(batch.client!, { groupId: job.pageId, pageId, handle });
   }
 }

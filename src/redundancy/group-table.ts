@@ -143,6 +143,12 @@ export class GroupTable {
     return NONE;
   }
 
+  /** The group's member with this page id, alive or dead, or NONE. */
+  memberOf(group: number, pageId: number): number {
+    for (let m = this.first(group); m < this.last(group); m += 1) if (this.pageId[m] === pageId) return m;
+    return NONE;
+  }
+
   /** True if a member of the group is on the holder. */
   hasHolder(group: number, holder: number): boolean {
     for (let m = this.first(group); m < this.last(group); m += 1) if (this.holder[m] === holder) return true;

@@ -220,6 +220,21 @@ export class LoggedRedundancy implements Redundancy {
     if (member !== NONE) this.#reprotection.rebuildMember(member);
   }
 
+  mismatchFound(holder: Holder, group: number, groupId: number, pageId: number): void {
+    // What is neither, or is not what the group's parity page was then, is of the past.
+    if (!this.#isParityOf(group, holder.index, groupId)) return;
+    const { groups } = this;
+    const member = groups.memberOf(group, pageId);
+    if (member === NONE && pageId !== groupId) return;
+    const from = member === NONE ? holder : this.#port.table.at(groups.holder[member]!);
+    from.suspect = true;
+    this.#port.notice(
+      `"${from.name}" is suspect: its page ${pageId} is not what was written; it is made anew`,
+    );
+    if (member !== NONE && groups.alive[member] === 1) this.#reprotection.rebuildMember(member);
+    else this.#reprotection.renew(group);
+  }
+
   holderUp(holder: Holder): void {
     this.#reprotection.holderUp(holder);
   }

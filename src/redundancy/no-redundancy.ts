@@ -48,6 +48,7 @@ export class NoRedundancy implements Redundancy {
   parityHeld(): void {}
   parityReturned(): void {}
   operationDone(): void {}
+  mismatchFound(): void {}
   filled(): void {}
   holderUp(): void {}
   holderAway(): void {}

@@ -101,6 +101,8 @@ export interface Redundancy {
   hasOthers(slot: number): boolean;
   /** The slot's page turned out to be missing or wrong where it should be. */
   pageWrong(slot: number): void;
+  /** This parity server's scrub found a page of a group, or its parity page (of this id), to be wrong. */
+  mismatchFound(holder: Holder, group: number, groupId: number, pageId: number): void;
   /** What to do for a read whose holder is not linked, or gave wrong bytes. */
   rescue(slot: number, frame: number, holder: Holder): Rescue;
   /** A link to the holder came up; ended; the holder is provably gone. */

@@ -250,15 +250,20 @@ export class Reprotection {
   /** The member of a group whose page is to be made anew elsewhere. */
   rebuildMember(member: number): void {
     const group = this.#groups.groupOf(member);
-    const { state, busy, parityHolder } = this.#groups;
-    if (this.#options.mirror || state[group] !== GroupState.PROTECTED || busy[group]! > 0) return;
-    if (this.doubts.has(group)) return;
-    if (this.#operations.underWay >= this.#operations.size) return;
-    if (!this.#port.isLinked(parityHolder[group]!)) return;
-    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
-      if (m !== member && !this.#port.isLinked(this.#groups.holder[m]!)) return;
-    }
-    this.#rebuild(group, member);
+    if (this.#options.mirror || !this.#mayBegin(group)) return;
+    if (this.#standing.othersLinked(group, member)) this.#rebuild(group, member);
+  }
+
+  /** A group's parity page, or a dead one, is not what it should be: its live pages get a new group. */
+  renew(group: number): void {
+    if (this.#mayBegin(group)) this.#compose(group, NONE);
+  }
+
+  /** True if something may be begun now for a group that is held. */
+  #mayBegin(group: number): boolean {
+    const { state, busy } = this.#groups;
+    if (state[group] !== GroupState.PROTECTED || busy[group]! > 0 || this.doubts.has(group)) return false;
+    return this.#operations.underWay < this.#operations.size;
   }
 
   #rebuild(group: number, member: number): boolean {

@@ -37,6 +37,16 @@ export class Standing {
     return false;
   }
 
+  /** True if all that the member's page can be made of can be reached. */
+  othersLinked(group: number, member: number): boolean {
+    const { parityHolder, holder } = this.#groups;
+    let linked = this.#port.isLinked(parityHolder[group]!);
+    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {
+      linked &&= m === member || this.#port.isLinked(holder[m]!);
+    }
+    return linked;
+  }
+
   /** True if another member of the group is on the holder. */
   sharesHolder(group: number, member: number, holder: number): boolean {
     for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1) {

@@ -15,6 +15,7 @@ TYPES = {
     "HELLO": 0x01, "PROOF": 0x02, "WELCOME": 0x03, "ERROR": 0x04, "GOODBYE": 0x05, "PUTPAGE": 0x10, "ACK": 0x11,
     "GETPAGE": 0x12, "PAGES": 0x13, "INVALIDATE": 0x14, "LIST": 0x15, "LISTING": 0x16, "PING": 0x17, "PONG": 0x18,
     "GROUPS": 0x30, "SERVERS": 0x31, "COMPOSE": 0x32, "REBUILD": 0x33, "RECOVER": 0x34, "RESULT": 0x35,
+    "MISMATCH": 0x36,
 }
 OWN_STORE = 0xFFFF
 MASK = 2**64 - 1
@@ -145,6 +146,10 @@ def result(seq, index, status=0, checksum=0):
     return {"seq": seq, "index": index, "status": status, "checksum": checksum}
 
 
+def mismatch(group_id, page_id, handle):
+    return {"groupId": group_id, "pageId": page_id, "handle": handle}
+
+
 def group_hex(g, members=None, sources=None, rest="00"):
     """A descriptor; of a COMPOSE with its sources. Counts may be told otherwise; `rest` fills what is reserved."""
     gap = lambda count: (bytes.fromhex(rest) * count).hex()
@@ -193,6 +198,10 @@ def group_frames():
         packed = [struct.pack("<IHHI", *e.values()).hex() + rest * 4 for e in entries]
         return vector(name, "RESULT", [capacity_hex(cap), *packed], len(entries), capacity=cap, results=entries)
 
+    def mismatches(name, entries, rest="00"):
+        packed = [struct.pack("<QQI", *e.values()).hex() + rest * 4 for e in entries]
+        return vector(name, "MISMATCH", packed, len(entries), mismatches=entries)
+
     def read_only(v):
         return {**v, "receivedOnly": True}
 
@@ -217,6 +226,9 @@ def group_frames():
         several("RECOVER of two, one with all its places taken", "RECOVER", "lost", asked, lost_hex, 7),
         results("RESULT of each status", capacity(9, 10, 1), told),
         results("RESULT of as many as there may be", capacity(1, 2, 3), [result(i, 1) for i in range(64)]),
+        mismatches("MISMATCH of a page and of a parity page", [mismatch(9, 5, 7), mismatch(big, big, 2**32 - 1)]),
+        mismatches("MISMATCH of as many as there may be", [mismatch(100 + i, i, i) for i in range(64)]),
+        read_only(mismatches("MISMATCH whose reserved bytes are not 0", [mismatch(9, 5, 7)], "ff")),
         read_only(several("GROUPS whose reserved bytes and unused places are not 0", "GROUPS", "groups", [one, full],
                           lambda g: group_hex(g, **ff))),
         read_only(servers("SERVERS whose reserved bytes are not 0", heads, "ff")),
@@ -291,6 +303,9 @@ def bad_group_frames(bad):
             lost("to the receiver's own store", "index 65535 of a server", {**fine, "target": OWN_STORE})
     out.append(bad("SERVERS that names the receiver's own store", "index 65535 of a server", header("SERVERS", 1, 24),
                    "ffff000000000000", "ab*16"))
+    for what, e in (("group", mismatch(wide, 1, 0)), ("page", mismatch(1, 2**64 - 1, 0))):
+        out.append(bad(f"MISMATCH of a {what} id of 2^53 or more", f"{what} id of 2^53", header("MISMATCH", 1, 24),
+                       struct.pack("<QQII", *e.values(), 0).hex()))
     for status in (5, 65535):
         out.append(bad(f"RESULT of the status {status}", f"unknown status {status}", header("RESULT", 1, 32), "00*16",
                        struct.pack("<IHHII", 1, 0, status, 0, 0).hex()))
@@ -358,14 +373,15 @@ def bad_frames():
     def bad(name, message, *pieces, error="PROTOCOL"):
         return {"name": name, "bytes": [*pieces], "error": error, "message": message}
 
-    unknown = (0, 6, 0x0F, 0x19, 0x20, 0x2F, 0x36, 0x3F, 0x80, 0xFF)
+    unknown = (0, 6, 0x0F, 0x19, 0x20, 0x2F, 0x37, 0x3F, 0x80, 0xFF)
     out = [bad(f"type {n:#04x}", "unknown frame type", header(n)) for n in unknown]
     bodies = {"HELLO": 152, "PROOF": 32, "WELCOME": 16, "ERROR": 0, "GOODBYE": 0, "PUTPAGE": 4120, "ACK": 24,
               "GETPAGE": 8, "PAGES": 24, "INVALIDATE": 8, "LIST": 0, "LISTING": 24, "PING": 0, "PONG": 16,
-              "GROUPS": 144, "SERVERS": 24, "COMPOSE": 400, "REBUILD": 168, "RECOVER": 168, "RESULT": 32}
+              "GROUPS": 144, "SERVERS": 24, "COMPOSE": 400, "REBUILD": 168, "RECOVER": 168, "RESULT": 32,
+              "MISMATCH": 24}
     counted = {"PUTPAGE": (1, 64), "ACK": (1, 128), "GETPAGE": (1, 64), "PAGES": (1, 64), "INVALIDATE": (1, 128),
                "LISTING": (0, 64), "GROUPS": (1, 16), "SERVERS": (1, 64), "COMPOSE": (1, 8), "REBUILD": (1, 16),
-               "RECOVER": (1, 16), "RESULT": (1, 64)}
+               "RECOVER": (1, 16), "RESULT": (1, 64), "MISMATCH": (1, 64)}
     for kind, body in bodies.items():
         low, high = counted.get(kind, (0, 0))
         first = 1 if kind in counted else 0

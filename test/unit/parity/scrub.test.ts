@@ -84,6 +84,42 @@ it("a wrong parity page is found, too", () => {
   expect(rig.warnings[0]!.fields).toMatchObject({ group: 10, wrong: "parity page, or its list of members" });
 });
 
+it("the client is told, with the handle that it gave; others are not", () => {
+  const rig = manyGroups(3);
+  const client = new ParityClient(rig).introduce();
+  client.groups({
+    group: 20,
+    handle: 7,
+    members: [1, 2, 3].map((server) => rig.memberOf(20 + server, server)),
+  });
+  client.putParity(30, pageOf(1)).settle();
+  const other = new ParityClient(rig, { identity: 2 });
+  other.settle();
+  spoil(rig, 2, 22);
+  rig.core.scrub();
+  rig.pump();
+  const told = client.settle().flatMap(({ mismatches }) => mismatches);
+  expect(told.sort((a, b) => a.groupId - b.groupId)).toEqual([
+    { groupId: 20, pageId: 22, handle: 7 },
+    { groupId: 30, pageId: 30, handle: 0 },
+  ]);
+  expect(other.settle()).toEqual([]);
+  expect(client.settle()).toEqual([]);
+});
+
+it("a client that does not read is told no more than one frame of it", () => {
+  const rig = manyGroups(100, { capacityFrames: 128 });
+  const client = new ParityClient(rig).introduce();
+  client.settle();
+  for (let group = 1; group <= 100; group += 1) spoil(rig, 2, 10 * group + 2);
+  rig.core.scrub();
+  rig.pump();
+  expect(scrub(rig).mismatches).toBe(100);
+  const told = client.settle().filter(({ type }) => type === FrameType.MISMATCH);
+  expect(told.every(({ count }) => count <= 64)).toBe(true);
+  expect(told.length).toBeGreaterThan(0);
+});
+
 it("what is right at the second look is no mismatch", () => {
   const rig = manyGroups(1);
   spoil(rig, 2, 12);

@@ -11,12 +11,14 @@ import {
   getCapacity,
   getLostPage,
   getMember,
+  getMismatch,
   getResult,
   getSource,
   getWide,
   groupHandleAt,
   groupIdAt,
   META_BYTES,
+  MISMATCH_BYTES,
   memberCountAt,
   PAGE_BYTES,
   PageStatus,
@@ -188,6 +190,14 @@ function decodedGroups({ type, count, body }: RecordedFrame, view: DataView): Pa
           const result = { seq: 0, index: 0, status: 0, checksum: 0 };
           getResult(view, at, result);
           return result;
+        }),
+      };
+    case FrameType.MISMATCH:
+      return {
+        mismatches: entries(0, MISMATCH_BYTES, (at) => {
+          const mismatch = { groupId: 0, pageId: 0, handle: 0 };
+          getMismatch(view, at, mismatch);
+          return mismatch;
         }),
       };
     default:

@@ -85,6 +85,7 @@ const lost = fc.record({
   sources: sources(RECOVER_SOURCES_MAX),
 });
 const result = fc.record({ seq: u32, index: fc.nat(15), status: fc.nat(4), checksum: u32 });
+const mismatch = fc.record({ groupId: wide, pageId: wide, handle: u32 });
 const upTo = <T>(one: fc.Arbitrary<T>, most: number) => fc.array(one, { minLength: 1, maxLength: most });
 
 /** Any frame of parity groups that the protocol allows. */
@@ -111,6 +112,12 @@ const groupFrame: fc.Arbitrary<Fields> = fc.oneof(
     count: results.length,
     capacity: value,
     results,
+  })),
+  upTo(mismatch, 64).map((mismatches) => ({
+    ...base,
+    type: "MISMATCH",
+    count: mismatches.length,
+    mismatches,
   })),
 );
 

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import type { Capacity, GroupMember, LostPage, Result, Source } from "../../../proto/peer/index.ts";
+import type { Capacity, GroupMember, LostPage, Mismatch, Result, Source } from "../../../proto/peer/index.ts";
 
 /** Bytes as the vectors write them: hex, or `hex*count` for a repeated one. */
 export type Piece = string;
@@ -59,6 +59,7 @@ export interface FrameFields {
   composes?: ComposeFields[];
   lost?: LostFields[];
   results?: Result[];
+  mismatches?: Mismatch[];
 }
 
 export interface FrameVector {

@@ -6,6 +6,7 @@ import {
   beginGroups,
   beginInvalidate,
   beginListing,
+  beginMismatch,
   beginPages,
   beginPutPage,
   beginRecover,
@@ -19,6 +20,7 @@ import {
   GROUP_BYTES,
   type LostPage,
   META_BYTES,
+  MISMATCH_BYTES,
   PAGE_BYTES,
   putAckEntry,
   putBare,
@@ -29,6 +31,7 @@ import {
   putLostPage,
   putMember,
   putMeta,
+  putMismatch,
   putResult,
   putServer,
   putSource,
@@ -126,6 +129,12 @@ export function writeFrame(sink: FrameSink, frame: FrameFields): void {
       const at = beginResult(sink, count, frame.capacity!);
       for (const [i, result] of frame.results!.entries())
         putResult(sink.view, at + i * RESULT_ENTRY_BYTES, result);
+      return;
+    }
+    case "MISMATCH": {
+      const at = beginMismatch(sink, count);
+      for (const [i, mismatch] of frame.mismatches!.entries())
+        putMismatch(sink.view, at + i * MISMATCH_BYTES, mismatch);
       return;
     }
     default:

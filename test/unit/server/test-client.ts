@@ -10,10 +10,13 @@ import {
   FrameReader,
   FrameType,
   getCapacity,
+  getMismatch,
   getResult,
   getWide,
   Handshake,
   META_BYTES,
+  MISMATCH_BYTES,
+  type Mismatch,
   PAGE_BYTES,
   PeerError,
   type Prover,
@@ -74,6 +77,7 @@ export interface Answer {
   pages: Map<number, Uint8Array>;
   acks: { seq: number; accepted: number; status: number }[];
   results: Result[];
+  mismatches: Mismatch[];
   capacity: Capacity | undefined;
   text: string;
 }
@@ -110,6 +114,7 @@ export class AnswerReader implements FrameHandler {
       pages: this.#pages,
       acks: [],
       results: [],
+      mismatches: [],
       capacity: undefined,
       text: new TextDecoder().decode(reader.bodyRaw.subarray(0, reader.fixedBytes)),
     };
@@ -137,6 +142,11 @@ export class AnswerReader implements FrameHandler {
       const result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
       getResult(body, CAPACITY_BYTES + i * RESULT_ENTRY_BYTES, result);
       answer.results.push(result);
+    }
+    for (let i = 0; type === FrameType.MISMATCH && i < count; i += 1) {
+      const mismatch: Mismatch = { groupId: 0, pageId: 0, handle: 0 };
+      getMismatch(body, i * MISMATCH_BYTES, mismatch);
+      answer.mismatches.push(mismatch);
     }
     this.answers.push(answer);
     if (type !== FrameType.ERROR) this.#shakeHands(reader);

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { ResultStatus } from "../../../proto/peer/index.ts";
+import { GroupState } from "../../../src/redundancy/group-table.ts";
+import { OperationKind } from "./fake-port.ts";
+import { ParityRig } from "./parity-rig.ts";
+
+describe("what a scrub has found wrong is made anew", () => {
+  let rig: ParityRig;
+  let group: number;
+  let parityId: number;
+  const find = (pageId: number, of = group, id = parityId, by = "p"): void =>
+    rig.redundancy.mismatchFound(rig.server(by), of, id, pageId);
+
+  beforeEach(() => {
+    rig = new ParityRig();
+    rig.serve("a", "b", "c");
+    rig.protectPair(0, 1);
+    group = rig.groupOf(0);
+    parityId = rig.redundancy.groups.parityId[group]!;
+    rig.redundancy.tick(1_000);
+  });
+
+  it("a page of the map: from the others of its group, on another server", () => {
+    find(100);
+    expect(rig.port.operations).toMatchObject([
+      { kind: OperationKind.REBUILD, server: rig.server("p"), sources: [parityId, 101] },
+    ]);
+    rig.answer(ResultStatus.OK);
+    expect(rig.port.moved).toEqual([expect.stringMatching(/^0 to c/)]);
+    expect(rig.port.invalidated).toEqual(["a/100"]);
+    expect([rig.server("a").suspect, rig.server("b").suspect, rig.server("p").suspect]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+  });
+
+  it("a parity page: from the pages, as that of a new group", () => {
+    find(parityId);
+    expect(rig.port.operations).toMatchObject([{ kind: OperationKind.COMPOSE, sources: [100, 101] }]);
+    rig.answer(ResultStatus.OK);
+    expect(rig.port.invalidated).toEqual([`p/${parityId}`]);
+    expect(rig.stateOf(0)).toBe(GroupState.PROTECTED);
+    expect(rig.unprotected).toBe(0);
+    expect(rig.server("p").suspect).toBe(true);
+  });
+
+  it("a dead page: it can be done without", () => {
+    rig.redundancy.pageDead(0);
+    find(100);
+    expect(rig.port.operations).toMatchObject([{ kind: OperationKind.COMPOSE, sources: [101] }]);
+    rig.answer(ResultStatus.OK);
+    expect(rig.port.invalidated.sort()).toEqual(["a/100", `p/${parityId}`]);
+    expect(rig.unprotected).toBe(0);
+  });
+
+  it("but not what is of the past, of no group, or another parity server's", () => {
+    rig.port.serve("q", "parity");
+    find(99);
+    find(100, group, parityId + 1);
+    find(100, group + 1);
+    find(100, 2 ** 32 - 1);
+    find(parityId, group, parityId, "q");
+    expect(rig.port.operations).toEqual([]);
+    expect(rig.server("a").suspect).toBe(false);
+  });
+
+  it("and once at a time, and not again at once if that came out wrong", () => {
+    find(100);
+    find(100);
+    find(parityId);
+    expect(rig.port.operations).toHaveLength(1);
+    rig.answer(ResultStatus.WRONG);
+    find(100);
+    find(parityId);
+    expect(rig.port.operations).toHaveLength(1);
+    rig.redundancy.tick(2_000);
+    find(100);
+    expect(rig.port.operations).toHaveLength(2);
+  });
+});
