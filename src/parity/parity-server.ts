@@ -7,6 +7,7 @@ import { FrameTable } from "../client/frame-table.ts";
 import type { ServerLink } from "../client/server-link.ts";
 import type { ClientRecord } from "../server/client-table.ts";
 import type { DataServer } from "../server/data-server.ts";
+import type { FrameStore } from "../server/frame-store.ts";
 import { MemoryServerCore, type MemoryServerOptions, type ServerSnapshot } from "../server/memory-server.ts";
 import type { ServerConnection } from "../server/server-connection.ts";
 import { Engine } from "./engine.ts";
@@ -183,6 +184,11 @@ export class ParityServerCore implements DataServer {
       visit(member.pageId, member.checksum, this.#servers.identity(member.server));
     }
     return true;
+  }
+
+  /** Where the parity pages are; for tests and simulation. */
+  get store(): FrameStore {
+    return this.#server.store;
   }
 
   frameOf(identity: string, pageId: number): number {

@@ -34,6 +34,7 @@ export function checkHeld(user: SimUser, slot: number, nodes: SimNodes): void {
   const pageId = core.slots.pageId(slot);
   const frame = server.core.frameOf(identity, pageId);
   if (frame < 0) fail(`"${server.address}" does not hold its page ${pageId}`);
+  if (nodes.rot.has(holder.identity, identity, pageId)) return;
   server.core.readFrame(frame, page, 0);
   const wrong = user.model.checkHeld(slot, page);
   if (wrong !== undefined) fail(`"${server.address}" holds wrong bytes as page ${pageId}: ${wrong}`);
@@ -77,6 +78,7 @@ export function checkQuiet(clients: readonly SimClient[], nodes: SimNodes): void
       "blocks of answers in use": node.queuedBlocks,
       "blocks of bytes carried over in use": node.carriedBlocks,
       ...node.faultsFound,
+      ...(nodes.rot.count > 0 ? {} : node.wrongFound),
     });
   }
   for (const client of clients) {

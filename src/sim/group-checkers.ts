@@ -33,6 +33,7 @@ function checkDistinct(client: SimClient, group: GroupView): void {
 /** The XOR of the members' pages is the parity page; looked at where all of them are on servers that live. */
 function checkParity(client: SimClient, group: GroupView, nodes: SimNodes): void {
   if (!nodes.lives(group.holder) || !group.members.every(({ holder }) => nodes.lives(holder))) return;
+  if (hasRotten(client, group, nodes)) return;
   xored.fill(0);
   addPart(client, group, nodes, group.holder!, group.id, "parity page");
   for (const { holder, pageId } of group.members) addPart(client, group, nodes, holder, pageId, "page");
@@ -40,6 +41,12 @@ function checkParity(client: SimClient, group: GroupView, nodes: SimNodes): void
     const pages = group.members.map(({ pageId }) => pageId).join(", ");
     fail(client, group, `is not the XOR of its pages ${pages}`);
   }
+}
+
+/** A page of the group, or its parity page, has gone bad in the memory of its server. */
+function hasRotten({ identity }: SimClient, group: GroupView, { rot }: SimNodes): boolean {
+  const parts = [...group.members, { holder: group.holder, pageId: group.id }];
+  return parts.some(({ holder, pageId }) => rot.has(holder, identity, pageId));
 }
 
 function addPart(
@@ -67,6 +74,9 @@ export function checkGroupsQuiet(client: SimClient, nodes: SimNodes): void {
     for (const { holder, pageId } of group.members) {
       if (!nodes.lives(holder)) fail(client, group, `has page ${pageId} on a server that is gone`);
     }
+    // In an open group it is found when it is read, or once the group has closed.
+    if (group.state === "protected" && hasRotten(client, group, nodes))
+      fail(client, group, `has a page gone bad when all is quiet: ${nodes.rot.where}`);
     if (group.state === "protected") checkDescribed(client, group, nodes);
   });
 }

@@ -56,10 +56,13 @@ export class Losses {
 
   /** True if there was a moment since the last death at which every client had all its pages protected again. */
   look(): boolean {
-    this.#clear ||= this.#users.every(
-      ({ client }) => unprotectedPages(client) === 0 && this.#isWhole(client),
-    );
+    this.#clear ||= this.allProtected;
     return this.#clear;
+  }
+
+  /** Every client has all its pages protected now. */
+  get allProtected(): boolean {
+    return this.#users.every(({ client }) => unprotectedPages(client) === 0 && this.#isWhole(client));
   }
 
   /** Nothing that the client still needs lies on a dead server, whether or not the client knows. */

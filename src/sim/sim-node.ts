@@ -1,4 +1,5 @@
 import type { Capacity } from "../../proto/peer/index.ts";
+import type { FrameStore } from "../server/frame-store.ts";
 import type { Listener } from "./network.ts";
 import type { End } from "./wire.ts";
 
@@ -9,6 +10,7 @@ export interface PageHolder {
   visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void;
   frameOf(identity: string, pageId: number): number;
   readFrame(frame: number, into: Uint8Array, at: number): void;
+  readonly store: FrameStore;
   check(): void;
   /** A parity server: what it knows of a group; false if nothing. */
   visitMembers?(
@@ -28,8 +30,9 @@ export interface SimNode extends Listener {
   /** Blocks with bytes to be sent; blocks with bytes that a core would not take yet. */
   readonly queuedBlocks: number;
   readonly carriedBlocks: number;
-  /** What it counted that never happens while nobody changes bytes. */
+  /** What it counted that never happens; that never happens while nobody changes bytes. */
   readonly faultsFound: Record<string, number>;
+  readonly wrongFound: Record<string, number>;
   /** Its ends of the connections that were made to it. */
   readonly ends: End[];
   /** Dies at once; `silently`: no peer is told, as when a machine loses its power. */

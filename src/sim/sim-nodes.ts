@@ -1,4 +1,6 @@
 import { PAGE_BYTES } from "../base/page.ts";
+import type { Prng } from "../base/prng.ts";
+import { Rot } from "./rot.ts";
 import type { SimNode } from "./sim-node.ts";
 
 /** Others hear of a server so long after it started. */
@@ -8,11 +10,16 @@ const DOWN_MS = 4_000;
 
 /** The servers of a run, those that died with their pages included. */
 export class SimNodes {
+  readonly rot: Rot;
   readonly #byAddress = new Map<string, SimNode>();
   readonly #living = new Map<string, SimNode>();
   readonly #dead = new Map<string, SimNode>();
   readonly #knownFromMs = new Map<string, number>();
   readonly #diedMs = new Map<string, number>();
+
+  constructor(prng: Prng) {
+    this.rot = new Rot(prng);
+  }
 
   /** Those that run, in the order in which they were started. */
   get living(): SimNode[] {

@@ -27,6 +27,8 @@ export interface SimOptions {
   parityWorkFrames: number;
   /** Groups that a parity server's scrub looks at in one tick. */
   scrubPerTick: number;
+  /** Mean time between two pages that go bad in the memory of a server; Infinity: none does. */
+  rotEveryMs: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -130,7 +132,7 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
   const losses = pickWeighted(prng, LOSSES, { one: 6, two: 2, any: 2 });
   const options = { redundancy, groupSize, losses, parityServers: 0 };
   if (redundancy === "none") return options;
-  return {
+  const more = {
     ...options,
     servers: between(prng, 2, 6),
     slots: oneOf(prng, [24, 64, 64, 200]),
@@ -144,6 +146,8 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
     lostAfterMs: oneOf(prng, [100, 1_000, 5_000]),
     recoveryPagesPerSecond: oneOf(prng, [40, 1_000, 80_000]),
   };
+  if (redundancy === "mirror" || !prng.chance(0.25)) return more;
+  return { ...more, scrubPerTick: 1, rotEveryMs: oneOf(prng, [500, 2_000, 10_000]) };
 }
 
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
@@ -195,6 +199,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       parityShare: 0,
       parityWorkFrames: 0,
       scrubPerTick: 0,
+      rotEveryMs: Number.POSITIVE_INFINITY,
       accumulators: 0,
       operationsMax: 1,
       lostAfterMs: 1_000,

@@ -85,12 +85,15 @@ export class SimParity implements SimNode {
   }
 
   get faultsFound(): Record<string, number> {
-    const { parity, scrub, counters, jobs } = this.core.snapshot();
+    const { counters, jobs } = this.core.snapshot();
+    return { "broken protocols": counters.protocolErrors, "jobs waiting": jobs.waiting };
+  }
+
+  get wrongFound(): Record<string, number> {
+    const { parity, scrub } = this.core.snapshot();
     return {
-      "broken protocols": counters.protocolErrors,
       "pages made that are not what they should be": parity.wrong,
       "groups found wrong by its scrub": scrub.mismatches,
-      "jobs waiting": jobs.waiting,
     };
   }
 

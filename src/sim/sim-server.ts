@@ -85,6 +85,10 @@ export class SimServer implements SimNode {
     return { "broken protocols": this.core.snapshot().counters.protocolErrors };
   }
 
+  get wrongFound(): Record<string, number> {
+    return {};
+  }
+
   get ends(): End[] {
     return this.#port.ends;
   }

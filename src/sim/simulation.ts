@@ -57,6 +57,8 @@ export interface SimResult {
   faults: number;
   /** Reads that failed since their pages were lost with a server. */
   lostReads: number;
+  /** Pages that went bad in the memory of a server. */
+  rotten: number;
 }
 
 /** One run: a cluster, its users and its misfortunes, all of it from one seed. */
@@ -68,7 +70,7 @@ export class Simulation implements Victims {
   readonly #prng: Prng;
   readonly #network: Network;
   readonly #prover: Prover | undefined;
-  readonly #nodes = new SimNodes();
+  readonly #nodes: SimNodes;
   readonly #users: SimUser[] = [];
   readonly #losses: Losses;
   readonly #faults: Faults;
@@ -82,6 +84,7 @@ export class Simulation implements Victims {
     this.#prng = new Prng(options.seed + 1_000_003);
     this.#network = new Network(this.#queue, this.#prng.next(), options);
     this.#prover = options.keyed ? simProver : undefined;
+    this.#nodes = new SimNodes(new Prng(options.seed + 2_000_003));
     const servers = Array.from({ length: options.servers }, (_, i) => `server${i}`);
     const parity = Array.from({ length: options.parityServers }, (_, i) => `parity${i}`);
     for (const address of servers) this.#startServer(address, this.#capacity());
@@ -96,6 +99,7 @@ export class Simulation implements Victims {
     this.#faults = new Faults(this.#queue, prng, options, this.#network, this, this.#trace);
     this.#queue.after(this.#prng.below(1000), () => this.#checkBooks());
     if (options.redundancy !== "none") this.#lookForLosses();
+    if (options.rotEveryMs < Number.POSITIVE_INFINITY) this.#rot(new Prng(options.seed + 3_000_003));
   }
 
   #capacity(): number {
@@ -224,6 +228,20 @@ export class Simulation implements Victims {
     this.#queue.after(this.#losses.awaitsLate(nowMs) ? LOOK_LATE_MS : LOOK_MS, () => this.#lookForLosses());
   }
 
+  /** Bytes change in the memory of servers, where all is protected but for the page that is hit. */
+  #rot(prng: Prng): void {
+    const { rotEveryMs, chaosMs } = this.options;
+    this.#queue.after(prng.below(2 * rotEveryMs), () => {
+      if (this.#queue.nowMs >= chaosMs) return;
+      const node = this.nodes()[prng.below(this.nodes().length)];
+      if (node !== undefined && this.#losses.allProtected && this.#nodes.rot.where === undefined) {
+        this.#nodes.rot.strike(node);
+        this.#trace.event(`fault: a wrong byte in ${this.#nodes.rot.where}`);
+      }
+      this.#rot(prng);
+    });
+  }
+
   // Victims
 
   nodes(): SimNode[] {
@@ -231,7 +249,7 @@ export class Simulation implements Victims {
   }
 
   mayKill(): boolean {
-    return this.#losses.allowed;
+    return this.#losses.allowed && this.#nodes.rot.where === undefined;
   }
 
   kill(nodes: readonly SimNode[], way: "crash" | "lose power" | "shut down"): void {
@@ -281,8 +299,9 @@ export class Simulation implements Victims {
       events: this.#queue.ran,
       requests: sum((user) => user.requests),
       answers: sum((user) => user.answers),
-      faults: this.#faults.counts,
+      faults: this.#faults.counts + this.#nodes.rot.count,
       lostReads: sum((user) => user.lostReads),
+      rotten: this.#nodes.rot.count,
     };
   }
 

@@ -92,7 +92,11 @@ export const grouped: Partial<SimOptions> = {
   ...{ slots: 40, hotShare: 0.3, hotSlots: 8, pagesPerRequestMax: 4, capacityShare: 3, parityShare: 3 },
   ...{ chaosMs: 20_000, requestsPerS: 40, depth: 16, accumulators: 12, operationsMax: 4, lostAfterMs: 300 },
   ...{ faultEveryMs: 500, faults: { ...links, ...kills }, mix: { ...work, status: 0, flush: 0 } },
+  rotEveryMs: Number.POSITIVE_INFINITY,
 };
+
+/** The same, with pages that go bad in the memory of servers. */
+export const rotting: Partial<SimOptions> = { ...grouped, scrubPerTick: 1, rotEveryMs: 300 };
 
 export const PARITY_PLANTS: Plant[] = [
   {
@@ -139,5 +143,12 @@ export const PARITY_PLANTS: Plant[] = [
         "unprotected",
       ].join("|"),
     ),
+  },
+  {
+    name: "nobody listens to what a scrub has found",
+    hooks: { client: ({ core }) => Object.assign(core, { mismatchFound: () => {} }) },
+    options: rotting,
+    seeds: 100,
+    finds: /gone bad when all is quiet/,
   },
 ];

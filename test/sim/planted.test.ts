@@ -3,7 +3,7 @@ import { Doubts } from "../../src/redundancy/doubts.ts";
 import { Parting } from "../../src/redundancy/parting.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
-import { grouped, PARITY_PLANTS } from "./planted-parity.ts";
+import { grouped, PARITY_PLANTS, rotting } from "./planted-parity.ts";
 
 const plainly = <T>(run: () => T): T => run();
 
@@ -35,6 +35,16 @@ describe("the checkers find that", () => {
       const { violation } = withFlippedBits((flips) => runSeed(seed, PLANTS[0]!.options, flips));
       expect(violation?.message).toBeUndefined();
     }
+  });
+
+  it("nothing, when pages go bad in the memory of servers: what the scrub finds is made anew", () => {
+    let pages = 0;
+    for (let seed = 1; seed <= 20; seed += 1) {
+      const { violation, rotten } = runSeed(seed, rotting);
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+      pages += rotten;
+    }
+    expect(pages).toBeGreaterThan(100);
   });
 
   it("nothing, when servers of parity groups flip bits: what comes out wrong is doubted, and done again", () => {

@@ -116,7 +116,7 @@ export function withFlippedBits<T>(run: (hooks: Hooks) => T, every = 10): T {
       server: lookAsStored,
       parity: (parity) => {
         lookAsStored(parity);
-        Object.defineProperty(parity, "faultsFound", { value: {} });
+        Object.defineProperty(parity, "wrongFound", { value: {} });
       },
     });
   } finally {
