@@ -115,7 +115,7 @@ function parseLine(line: string): Record<string, unknown> | undefined {
 }
 
 /** The built program: this file runs as it is under vitest and compiled in the benchmark. */
-function nswapProgram(): string {
+export function nswapProgram(): string {
   return built("bin/nswap.js");
 }
 
