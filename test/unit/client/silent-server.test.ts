@@ -1,5 +1,9 @@
 import { expect, it } from "vitest";
 import { limits } from "../../../src/base/limits.ts";
+import { LinkSet } from "../../../src/client/link-set.ts";
+import { Patience } from "../../../src/client/patience.ts";
+import { RedundancyHost, type RedundancyHostOptions } from "../../../src/client/redundancy-host.ts";
+import type { ServerLink } from "../../../src/client/server-link.ts";
 import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
 
 /** Until it is certain that a server says nothing. */
@@ -82,4 +86,21 @@ it("what was sent to a server after it had stopped put off that it was found out
   wires[0]!.toServer = true;
   live(client, 200);
   expect(client.core.frames.used).toBe(0);
+});
+
+it("a parity server that owes something and says nothing is given work all the same: it may wait for others", () => {
+  const { client } = rig("none", 0);
+  const { table } = client.core;
+  const links = new LinkSet(() => {});
+  const patience = new Patience(table, links);
+  const host = new RedundancyHost({ links, patience, table } as unknown as RedundancyHostOptions);
+  const takes = (role: "server" | "parity"): boolean => {
+    const holder = table.admit(role, role, role);
+    table.setUp(holder);
+    links.bind({ up: true, hasRoom: true, owed: true, lastHeardMs: 0 } as ServerLink, holder);
+    for (let nowMs = 0; nowMs < 5_000; nowMs += 100) patience.look(nowMs);
+    return host.takesPages(holder);
+  };
+  expect(takes("server")).toBe(false);
+  expect(takes("parity")).toBe(true);
 });
