@@ -46,6 +46,9 @@ function fail(text) {
 function failedTests(report) {
   return report.testResults.flatMap((file) => {
     const where = path.relative(process.cwd(), file.name);
+    // A file that could not even be loaded has no tests to fail.
+    if (file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"))
+      return [`${where}: ${file.message}`];
     return file.assertionResults
       .filter((test) => test.status === "failed" || (ci && test.status !== "passed"))
       .map((test) => {
@@ -77,11 +80,11 @@ async function project(name, title) {
     return;
   }
   total.passed += counts.numPassedTests;
-  for (const failed of failedTests(counts)) fail(failed);
+  const failed = failedTests(counts);
+  for (const failure of failed) fail(failure);
   if (!ci) total.skipped += counts.numPendingTests + (counts.numTodoTests ?? 0);
-  // A suite that could not even be loaded has no tests to fail.
-  const ok = status === 0 || counts.numFailedTests > 0;
-  if (!ok || counts.numTotalTests === 0) fail(`${name}: vitest ended with status ${status}`);
+  if (status !== 0 && failed.length === 0) fail(`${name}: vitest ended with status ${status}`);
+  if (counts.numTotalTests === 0) fail(`${name}: no tests were found`);
 }
 
 /** A seed of the commit's own, so that every change visits new histories. */

@@ -48,6 +48,8 @@ export const limits = {
   recoveryPagesPerSecond: 80_000,
   /** After one that failed, no other is begun for so long. */
   operationRetryMs: 200,
+  /** Groups that a client knows to have a wrong page, at a time; others are found again. */
+  mismatchesMax: 1_024,
   /** A server that is away for so long is rebuilt from the others. */
   lostAfterMs: 1_000,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */

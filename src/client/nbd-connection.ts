@@ -47,6 +47,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   readonly #port: NbdConnectionPort;
   readonly #spare: ClientRequest[] = [];
   #progressMs = 0;
+  /** The tick since which its client has been seen to owe something, ever since; Infinity: it owed nothing then. */
+  #owesSinceMs = Number.POSITIVE_INFINITY;
   #startedMs: number;
   #openPayloads = 0;
   #ended = false;
@@ -116,6 +118,7 @@ export class NbdConnection implements NbdHandler, Admitted {
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
+    this.#owesSinceMs = this.#owes ? Math.min(this.#owesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
   }
 
   // Admitted
@@ -124,9 +127,13 @@ export class NbdConnection implements NbdHandler, Admitted {
     return this.out.queuedBytes;
   }
 
+  get #owes(): boolean {
+    return this.#openPayloads > 0 || this.out.queuedBytes > 0;
+  }
+
   get idleSinceMs(): number {
-    const owes = this.#openPayloads > 0 || this.out.queuedBytes > 0;
-    return owes ? this.#progressMs : Number.POSITIVE_INFINITY;
+    // Whoever has waited in line for long, doing nothing, owes something only since its answer came.
+    return this.#owes ? Math.max(this.#progressMs, this.#owesSinceMs) : Number.POSITIVE_INFINITY;
   }
 
   retry(): void {

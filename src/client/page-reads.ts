@@ -18,6 +18,8 @@ import type { PendingWrites } from "./pending-writes.ts";
 const READ_ATTEMPTS = 3;
 /** … where it can be had in two ways: from its server and from others. */
 const READ_ATTEMPTS_BOTH_WAYS = 6;
+/** Attempts of a read that others could not make: its own server is asked next, and others by hedging alone. */
+const AFTER_OTHERS = 2;
 
 export interface PageReadsOptions {
   arena: Arena;
@@ -44,8 +46,11 @@ export class PageReads {
   readonly #frames: FrameTable;
   readonly #slots: SlotMap;
   readonly #waiting: FrameQueue;
+  /** Those that others could not make: they are not to be asked again for each page that they could make. */
+  readonly #missed: FrameQueue;
   readonly #hedges: HedgedReads;
   #lookAgain = false;
+  #roomMade = false;
 
   constructor(options: PageReadsOptions) {
     this.#hedges = new HedgedReads(options);
@@ -53,11 +58,12 @@ export class PageReads {
     this.#frames = options.frames;
     this.#slots = options.slots;
     this.#waiting = new FrameQueue(options.frames);
+    this.#missed = new FrameQueue(options.frames);
   }
 
   /** Reads that wait. */
   get waiting(): number {
-    return this.#waiting.length;
+    return this.#waiting.length + this.#missed.length;
   }
 
   /** Reads the frame's slot into the frame and tells its waiter, at once if no server is needed. */
@@ -85,9 +91,11 @@ export class PageReads {
     const { mode } = this.#options.redundancy();
     const isDirect = this.#frames.attempts[frame]! % 2 === 0 || mode === "none";
     if (link === undefined || !isDirect) return this.#rescue(frame, slot, holder);
-    // Whoever says nothing at all is not waited for once more: others can be asked at once.
-    const isSilent = mode !== "none" && this.#options.patience.isSilent(holder, link);
-    if (!isSilent || !this.#isRescued(frame, slot, holder)) link.getPage(frame);
+    // Whoever says nothing at all is not waited for once more: others are asked first.
+    const othersFirst = mode !== "none" && this.#frames.attempts[frame] === 0;
+    if (othersFirst && this.#options.patience.isSilent(holder, link) && this.#isRescued(frame, slot, holder))
+      return;
+    link.getPage(frame);
   }
 
   #isRescued(frame: number, slot: number, holder: Holder): boolean {
@@ -126,8 +134,10 @@ export class PageReads {
 
   /** End of a turn. */
   flush(): void {
-    if (!this.#lookAgain) return;
+    if (!this.#lookAgain && !this.#roomMade) return;
+    while (this.#lookAgain && this.#missed.length > 0) this.#waiting.push(this.#missed.shift());
     this.#lookAgain = false;
+    this.#roomMade = false;
     for (let left = this.#waiting.length; left > 0; left -= 1) this.read(this.#waiting.shift());
   }
 
@@ -142,7 +152,7 @@ export class PageReads {
   arrived(frame: number, from: Holder): void {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     // Those that found no room to be asked for may find it now.
-    if (from.role === "parity") this.lookAgain();
+    if (from.role === "parity") this.#roomMade = true;
     const { arena, counters } = this.#options;
     const id = this.#frames.pageId[frame]!;
     const sum = arena.pageChecksum(this.#frames.address(frame), lowWord(id), highWord(id));
@@ -157,24 +167,19 @@ export class PageReads {
   /** Nothing came for the frame: its holder does not have it, or it could not be made. */
   missing(frame: number, from: Holder): void {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
-    if (from.role === "parity") {
-      // Others were away or changed meanwhile.
-      this.#waiting.push(frame);
-      return;
-    }
-    this.#notAsSent(frame, from, true);
+    if (from.role !== "parity") return this.#notAsSent(frame, from, true);
+    // Others were away or changed meanwhile.
+    const isFirst = this.#frames.attempts[frame] === 0;
+    if (isFirst) this.#frames.attempts[frame] = AFTER_OTHERS;
+    if (isFirst && this.#isHolderLinked(this.#frames.slot[frame]!)) this.read(frame);
+    else this.#missed.push(frame);
   }
 
   #notAsSent(frame: number, from: Holder, isMissing: boolean): void {
     const slot = this.#frames.slot[frame]!;
     const redundancy = this.#options.redundancy();
-    // Overwritten or trimmed since it was asked for, or moved: what the slot means now is read instead.
     const attemptsMax = redundancy.mode === "none" ? READ_ATTEMPTS : READ_ATTEMPTS_BOTH_WAYS;
-    if (!this.#stillMeans(slot, this.#frames.pageId[frame]!)) {
-      if (this.#frames.attempts[frame]! >= attemptsMax) return this.#done(frame, PageResult.LOST);
-      this.#frames.attempts[frame]! += redundancy.mode === "mirror" ? 1 : 0;
-      return this.read(frame);
-    }
+    if (!this.#stillMeans(slot, this.#frames.pageId[frame]!)) return this.#readNow(frame, slot, attemptsMax);
     const why = isMissing ? `"${from.name}" does not hold it any more` : "its bytes are not what was written";
     if (!from.suspect) this.#options.notice(`"${from.name}" is suspect: page of slot ${slot}: ${why}`);
     from.suspect = true;
@@ -185,6 +190,27 @@ export class PageReads {
     if (isHopeless && !redundancy.hasOthers(slot)) this.#options.lose(slot, why);
     else redundancy.pageWrong(slot);
     this.read(frame);
+  }
+
+  /** Overwritten or trimmed since it was asked for, or moved, or a copy: what the slot means now is read. */
+  #readNow(frame: number, slot: number, attemptsMax: number): void {
+    const { attempts } = this.#frames;
+    if (this.#options.redundancy().mode !== "mirror") attempts[frame] = 0;
+    else if (attempts[frame]! < attemptsMax) attempts[frame]! += 1;
+    else if (this.#isHolderLinked(slot)) return this.#done(frame, PageResult.LOST);
+    else {
+      // The copy is of no use, but the page itself may come back.
+      attempts[frame] = 0;
+      this.#missed.push(frame);
+      return;
+    }
+    this.read(frame);
+  }
+
+  #isHolderLinked(slot: number): boolean {
+    const { table, links } = this.#options;
+    const place = this.#slots.place(slot);
+    return place >= Place.FIRST_HOLDER && links.of(table.at(place - Place.FIRST_HOLDER)) !== undefined;
   }
 
   #stillMeans(slot: number, pageId: number): boolean {

@@ -41,9 +41,9 @@ export interface Line {
 const SPARE_BATCHES_MAX = 512;
 /** Part of the work frames that only urgent batches may take. */
 const URGENT_SHARE = 0.3;
-/** Frames belong to jobs, not to those who wait for pages of an NBD client. */
 /** Bit of `Job.wrongSources` for a source that is not one of the members. */
 const NO_MEMBER = 1 << 30;
+/** Frames belong to jobs, not to those who wait for pages of an NBD client. */
 const NOBODY: PageWaiter = { pageDone() {} };
 
 /**
@@ -273,12 +273,14 @@ export class Engine implements PagePort {
     if (job.batch.kind !== JobKind.COMPOSE && job.batch.kind !== JobKind.SCRUB) return;
     const pageId = frames.pageId[frame]!;
     const checksum = this.#checksum(frame, pageId);
-    if (checksum !== sentWith) job.wrongSources |= NO_MEMBER;
+    let which = NO_MEMBER;
+    let isRight = checksum === sentWith;
     for (let i = 0; i < job.memberCount; i += 1) {
-      const member = job.members[i]!;
-      if (member.pageId !== pageId) continue;
-      if (checksum !== member.checksum) job.wrongSources |= 1 << i;
+      if (job.members[i]!.pageId !== pageId) continue;
+      which = 1 << i;
+      isRight &&= checksum === job.members[i]!.checksum;
     }
+    if (!isRight) job.wrongSources |= which;
   }
 
   #checksum(frame: number, pageId: number): number {

@@ -279,8 +279,9 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
   }
 
   flush(): void {
+    // A client that does not read is told no more than it has not read yet.
+    if (this.#mismatches.length > 0 && this.#out.queuedBytes === 0) this.#mismatches.writeTo(this.#out);
     this.#results.writeTo(this.#out, this.#server.capacity);
-    if (this.#mismatches.length > 0 && this.#server.answerFits) this.#mismatches.writeTo(this.#out);
     for (let batch = this.#recovered.head; batch !== undefined; batch = this.#recovered.head) {
       if (!this.#server.answerFits) throw noRoomForAnswers();
       this.#writePages(batch);

@@ -1,5 +1,6 @@
 import type { Holder } from "../placement/holder.ts";
 import { GroupState, GroupTable, NONE } from "./group-table.ts";
+import { Mismatches } from "./mismatches.ts";
 import { Operation, OperationKind } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import { ParityLog } from "./parity-log.ts";
@@ -39,6 +40,7 @@ export class LoggedRedundancy implements Redundancy {
   readonly #port: RedundancyPort;
   readonly #log: ParityLog;
   readonly #reprotection: Reprotection;
+  readonly #mismatches: Mismatches;
   readonly #plans: OperationPlans;
   readonly #scratch = new Operation(NONE);
   #worst = 0;
@@ -56,6 +58,11 @@ export class LoggedRedundancy implements Redundancy {
       groups: this.groups,
       mirror: mode === "mirror",
       close: (group, accumulator) => this.#log.adopt(group, accumulator),
+    });
+    this.#mismatches = new Mismatches({
+      ...{ groups: this.groups, port },
+      rebuildMember: (member) => this.#reprotection.rebuildMember(member),
+      renew: (group) => this.#reprotection.renew(group),
     });
     this.#log = new ParityLog({
       groups: this.groups,
@@ -173,7 +180,7 @@ export class LoggedRedundancy implements Redundancy {
 
   #readCopy(group: number, frame: number, isDead: boolean): Rescue {
     const holder = this.groups.parityHolder[group]!;
-    if (this.#port.isLinked(holder)) {
+    if (this.#port.takesPages(this.#port.table.at(holder))) {
       this.#port.readCopy(holder, frame, this.groups.parityId[group]!, this.groups.parityChecksum[group]!);
       return Rescue.UNDER_WAY;
     }
@@ -221,18 +228,7 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   mismatchFound(holder: Holder, group: number, groupId: number, pageId: number): void {
-    // What is neither, or is not what the group's parity page was then, is of the past.
-    if (!this.#isParityOf(group, holder.index, groupId)) return;
-    const { groups } = this;
-    const member = groups.memberOf(group, pageId);
-    if (member === NONE && pageId !== groupId) return;
-    const from = member === NONE ? holder : this.#port.table.at(groups.holder[member]!);
-    from.suspect = true;
-    this.#port.notice(
-      `"${from.name}" is suspect: its page ${pageId} is not what was written; it is made anew`,
-    );
-    if (member !== NONE && groups.alive[member] === 1) this.#reprotection.rebuildMember(member);
-    else this.#reprotection.renew(group);
+    this.#mismatches.add(holder, group, groupId, pageId);
   }
 
   holderUp(holder: Holder): void {
@@ -259,7 +255,8 @@ export class LoggedRedundancy implements Redundancy {
 
   tick(nowMs: number): void {
     this.flush(nowMs);
-    if (!this.#reprotection.mayBeAtRisk) this.#worst = 0;
+    this.#mismatches.work();
+    if (!this.#reprotection.mayBeAtRisk && this.#mismatches.count === 0) this.#worst = 0;
     else if (nowMs - this.#lookedMs >= LOOK_MS) {
       this.#lookedMs = nowMs;
       const { unprotected } = this.figures();
@@ -271,7 +268,8 @@ export class LoggedRedundancy implements Redundancy {
     return {
       live: this.groups.liveMembers,
       dead: this.groups.deadMembers,
-      unprotected: this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0,
+      unprotected:
+        (this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0) + this.#mismatches.unprotected,
     };
   }
 

@@ -263,7 +263,8 @@ export class Reprotection {
   #mayBegin(group: number): boolean {
     const { state, busy } = this.#groups;
     if (state[group] !== GroupState.PROTECTED || busy[group]! > 0 || this.doubts.has(group)) return false;
-    return this.#operations.underWay < this.#operations.size;
+    const isPaused = this.#absences.nowMs < this.#pausedUntilMs || this.#pace.isSpent;
+    return !isPaused && this.#operations.underWay < this.#operations.size;
   }
 
   #rebuild(group: number, member: number): boolean {

@@ -186,6 +186,28 @@ describe("admission", () => {
     expectAtRest(client);
   });
 
+  it("closed a client whose answer came after a long time in which it, and others, had to wait", () => {
+    const client = newClient();
+    const { server } = client.wires[0]!;
+    client.cut(client.wires[0]!);
+    const [patient, other] = [new NbdTester(client), new NbdTester(client)];
+    const asked = patient.ask({ command: command.write, offset: 0, payload: pages(100) });
+    const waiting = other.ask({ command: command.write, offset: 500 * PAGE, payload: pages(100) });
+    pass(client, 2 * limits.nbdIdleUnderContentionMsMax);
+    const wire = client.connect(server);
+    while (patient.out.queuedBytes === 0) {
+      client.turn(true);
+      client.deliverToServer(wire);
+      client.deliverToClient(wire);
+    }
+    client.front.tick(client.nowMs);
+    client.front.tick(client.nowMs + limits.tickMs);
+    expect([patient.over, other.over]).toEqual([undefined, undefined]);
+    for (const each of [patient, other]) each.exchange();
+    expect([patient.answer(asked)?.error, other.answer(waiting)?.error]).toEqual([0, 0]);
+    expectAtRest(client);
+  });
+
   it("gives back what a vanished client held, when its pages have settled", () => {
     const client = newClient();
     const wire = client.wires[0]!;

@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { limits } from "../../../src/base/limits.ts";
 import { LinkSet } from "../../../src/client/link-set.ts";
+import { PageResult } from "../../../src/client/page-waiter.ts";
 import { Patience } from "../../../src/client/patience.ts";
 import { RedundancyHost, type RedundancyHostOptions } from "../../../src/client/redundancy-host.ts";
 import type { ServerLink } from "../../../src/client/server-link.ts";
@@ -19,6 +20,16 @@ function live(client: TestClient, ms: number, each: () => void = () => {}): void
     client.core.tick(client.nowMs);
     client.pump();
   }
+}
+
+/** The copy of a slot's page, and the server that has it, loses it. */
+function spoilCopy({ core, wires }: TestClient, slot: number): void {
+  const groups = core.redundancy.groups!;
+  const group = groups.groupOf(groups.liveOf(slot));
+  const { server } = wires.find(({ link }) => link.holder === groups.parityHolder[group])!;
+  server.visitPages((_client, pageId, _slot, frame) => {
+    if (pageId === groups.parityId[group]) server.store.drop(frame);
+  });
 }
 
 /** A client with three memory servers, which have each page of these slots twice if mirrored. */
@@ -52,6 +63,47 @@ it("reads beyond those that may be left to a stopped server waited until it was 
   wires[0]!.toServer = true;
   live(client, 100);
   expect(client.core.frames.used).toBe(0);
+});
+
+it.each(["silent", "away"])(
+  "a page whose copy was missing was lost while its own server was merely %s",
+  (how) => {
+    const { client, wires } = rig("mirror", 200);
+    const { slots } = client.core;
+    const onFirst = [...Array(200).keys()].filter((slot) => slots.holder(slot) === wires[0]!.link.holder);
+    const [slot, other] = onFirst as [number, number];
+    spoilCopy(client, slot);
+    const { server } = wires[0]!;
+    if (how === "away") client.cut(wires[0]!);
+    else {
+      wires[0]!.toServer = false;
+      client.read(other);
+      live(client, FOUND_OUT_MS);
+    }
+    const read = client.read(slot);
+    live(client, 500);
+    expect(read.done).toBe(false);
+    if (how === "away") client.join(server);
+    else wires[0]!.toServer = true;
+    live(client, 200);
+    expect(read.result).toBe(PageResult.OK);
+    expect(Buffer.compare(read.bytes!, pageOf(slot))).toBe(0);
+    expect(client.core.counters.pagesLost).toBe(0);
+  },
+);
+
+it("reads for which the copy's server was asked, silent too, waited for that when their own server was back", () => {
+  const { client, wires } = rig("mirror", 200);
+  const { slots } = client.core;
+  for (const wire of wires) wire.toServer = false;
+  for (let slot = 0; slot < 30; slot += 1) client.read(slot);
+  live(client, FOUND_OUT_MS);
+  const onFirst = [...Array(200).keys()].filter((slot) => slots.holder(slot) === wires[0]!.link.holder);
+  const read = client.read(onFirst.at(-1)!);
+  live(client, 20);
+  wires[0]!.toServer = true;
+  live(client, 50);
+  expect(read.result).toBe(PageResult.OK);
 });
 
 it("copies of new pages went on to a stopped server, and its share of accumulators was not to be had", () => {

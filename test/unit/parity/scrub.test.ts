@@ -1,6 +1,7 @@
-import { expect, it } from "vitest";
-import { FrameType } from "../../../proto/peer/index.ts";
+import { expect, it, vi } from "vitest";
+import { FrameType, MISMATCHES_PER_FRAME_MAX } from "../../../proto/peer/index.ts";
 import { limits } from "../../../src/base/limits.ts";
+import { ParityRequests } from "../../../src/parity/parity-requests.ts";
 import { pageOf, TestClient } from "../server/test-client.ts";
 import { hexOf, ParityClient, Rig } from "./rig.ts";
 
@@ -107,17 +108,50 @@ it("the client is told, with the handle that it gave; others are not", () => {
   expect(client.settle()).toEqual([]);
 });
 
-it("a client that does not read is told no more than one frame of it", () => {
+it("a client that does not read was told more and more", () => {
   const rig = manyGroups(100, { capacityFrames: 128 });
   const client = new ParityClient(rig).introduce();
   client.settle();
   for (let group = 1; group <= 100; group += 1) spoil(rig, 2, 10 * group + 2);
+  for (let pass = 0; pass < 10; pass += 1) {
+    rig.core.scrub();
+    rig.pump();
+  }
+  expect(scrub(rig).mismatches).toBe(1_000);
+  const told = client.settle().flatMap(({ mismatches }) => mismatches);
+  expect(told.length).toBeGreaterThan(0);
+  expect(told.length).toBeLessThanOrEqual(2 * MISMATCHES_PER_FRAME_MAX);
+});
+
+it("a page whose checksum went bad in its server's memory was taken for a right one, and the parity page for wrong", () => {
+  const rig = manyGroups(1);
+  const client = new ParityClient(rig).introduce();
+  client.settle();
+  const other = new TestClient(rig.servers.get(2)!, { epoch: 0 }).enter();
+  other.checksumOf = (id) => rig.checksum(pageOf(id), id) ^ 1;
+  other.put([12]).ask();
+  other.connection.disconnected();
   rig.core.scrub();
   rig.pump();
-  expect(scrub(rig).mismatches).toBe(100);
-  const told = client.settle().filter(({ type }) => type === FrameType.MISMATCH);
-  expect(told.every(({ count }) => count <= 64)).toBe(true);
-  expect(told.length).toBeGreaterThan(0);
+  const told = client.settle().flatMap(({ mismatches }) => mismatches);
+  expect(told).toMatchObject([{ groupId: 10, pageId: 12 }]);
+});
+
+it("connections that are over are not told, nor kept", () => {
+  const rig = manyGroups(1);
+  const gone = new ParityClient(rig).introduce();
+  gone.settle();
+  const mismatch = vi.spyOn(ParityRequests.prototype, "mismatch");
+  try {
+    gone.connection.disconnected();
+    spoil(rig, 2, 12);
+    rig.core.scrub();
+    rig.pump();
+    expect(scrub(rig).mismatches).toBe(1);
+    expect(mismatch).not.toHaveBeenCalled();
+  } finally {
+    mismatch.mockRestore();
+  }
 });
 
 it("what is right at the second look is no mismatch", () => {

@@ -105,7 +105,7 @@ export class FakePort implements RedundancyPort {
   recover(): void {}
   readCopy(): void {}
   readAgain(): void {}
-  notice(): void {}
+  notice(_text: string): void {}
 }
 
 const over = (port: FakePort, mode: "mirror" | "parity", pagesPerSecond = 1_000_000): LoggedRedundancy =>

@@ -61,8 +61,16 @@ describe("what a scrub has found wrong is made anew", () => {
     find(100, group + 1);
     find(100, 2 ** 32 - 1);
     find(parityId, group, parityId, "q");
+    // A group of the same number, whose parity page is not held yet.
+    rig.redundancy.pageDead(0);
+    rig.redundancy.pageDead(1);
+    rig.hold(2, "a");
+    rig.hold(3, "b");
+    rig.redundancy.barrier();
+    expect(rig.groupOf(2)).toBe(group);
+    find(parityId);
     expect(rig.port.operations).toEqual([]);
-    expect(rig.server("a").suspect).toBe(false);
+    expect([rig.server("a").suspect, rig.server("p").suspect]).toEqual([false, false]);
   });
 
   it("and once at a time, and not again at once if that came out wrong", () => {
@@ -75,7 +83,47 @@ describe("what a scrub has found wrong is made anew", () => {
     find(parityId);
     expect(rig.port.operations).toHaveLength(1);
     rig.redundancy.tick(2_000);
-    find(100);
     expect(rig.port.operations).toHaveLength(2);
+  });
+
+  it("as soon as that can be done; until then its group's pages are unprotected", () => {
+    rig.server("p").report({ free: 0, limit: 100, used: 100 });
+    find(parityId);
+    expect(rig.port.operations).toEqual([]);
+    expect(rig.unprotected).toBe(2);
+    expect(rig.redundancy.recovery()).toMatchObject({ state: "rebuilding", total: 2 });
+    rig.server("p").report({ free: 50, limit: 100, used: 50 });
+    rig.redundancy.tick(2_000);
+    expect(rig.port.operations).toHaveLength(1);
+    expect(rig.unprotected).toBe(2);
+    rig.answer(ResultStatus.OK);
+    rig.redundancy.tick(2_100);
+    expect(rig.unprotected).toBe(0);
+    expect(rig.redundancy.recovery().state).toBe("idle");
+  });
+
+  it("a few at a time, however many there are", () => {
+    const many = 30;
+    for (let slot = 2; slot < 2 * many; slot += 2) rig.protectPair(slot, slot + 1, 1_000);
+    const { groups } = rig.redundancy;
+    for (let slot = 0; slot < 2 * many; slot += 2)
+      find(100 + slot, rig.groupOf(slot), groups.parityId[rig.groupOf(slot)]);
+    const begun = rig.port.operations.length;
+    expect(begun).toBeGreaterThan(0);
+    expect(begun).toBeLessThan(many);
+    expect(rig.unprotected).toBe(2 * many);
+    for (let nowMs = 2_000, done = 0; nowMs < 60_000; nowMs += 100) {
+      for (; done < rig.port.operations.length; done += 1) rig.answer(ResultStatus.OK, done);
+      rig.redundancy.tick(nowMs);
+    }
+    expect(rig.port.operations).toHaveLength(many);
+    expect(rig.unprotected).toBe(0);
+  });
+
+  it("and said once", () => {
+    const notices: string[] = [];
+    rig.port.notice = (text: string) => notices.push(text);
+    for (let i = 0; i < 100; i += 1) find(100);
+    expect(notices).toEqual([expect.stringContaining('"a" is suspect')]);
   });
 });
