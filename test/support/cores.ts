@@ -11,6 +11,7 @@ import type { NbdConnection } from "../../src/client/nbd-connection.ts";
 import { NbdFront } from "../../src/client/nbd-front.ts";
 import { PageResult, type PageWaiter } from "../../src/client/page-waiter.ts";
 import type { ServerLink } from "../../src/client/server-link.ts";
+import type { HolderRole } from "../../src/placement/holder.ts";
 import { MemoryServerCore } from "../../src/server/memory-server.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 
@@ -129,11 +130,11 @@ export class TestClient {
   }
 
   /** Opens a link to a server; its handshake is done by `pump`. */
-  connect(server: MemoryServerCore): Wire {
+  connect(server: MemoryServerCore, role: HolderRole = "server"): Wire {
     const clientOut = new OutQueue(this.peerPool);
     const serverOut = new OutQueue(new HeapBlockPool(4096, limits.dataBlockBytes));
     const wire: Wire = {
-      link: this.core.openLink(clientOut, this.nowMs),
+      link: this.core.openLink(clientOut, this.nowMs, role),
       clientOut,
       server,
       connection: server.connect(serverOut),
@@ -147,8 +148,8 @@ export class TestClient {
   }
 
   /** Connects and shakes hands. */
-  join(server: MemoryServerCore): Wire {
-    const wire = this.connect(server);
+  join(server: MemoryServerCore, role: HolderRole = "server"): Wire {
+    const wire = this.connect(server, role);
     this.pump();
     return wire;
   }

@@ -67,7 +67,7 @@ function rig(options: { rescue?: Rescue; hedgesMax?: number; mode?: "none" | "pa
     patience.look(ms);
     reads.check();
   };
-  return { frames, slots, reads, checkAt, frame, window, waiter, done, replaced, rescued, counters };
+  return { link, frames, slots, reads, checkAt, frame, window, waiter, done, replaced, rescued, counters };
 }
 
 describe("a read that a server is slow to answer", () => {
@@ -86,6 +86,13 @@ describe("a read that a server is slow to answer", () => {
     frames.waiter[frame]!.pageDone(frame, 0);
     expect(done).toEqual([]);
     expect(frames.used).toBe(1);
+  });
+
+  it("does not wait as long for a server that says nothing at all", () => {
+    const { link, rescued, checkAt } = rig();
+    Object.assign(link, { owed: true, lastHeardMs: 500 });
+    checkAt(1_040);
+    expect(rescued).toHaveLength(1);
   });
 
   it("waits on when the page cannot be made, and takes no frame for that", () => {

@@ -1,10 +1,14 @@
 import { expect, it } from "vitest";
+import { Arena } from "../../../src/base/arena.ts";
 import { limits } from "../../../src/base/limits.ts";
+import { PAGE_BYTES } from "../../../src/base/page.ts";
 import { LinkSet } from "../../../src/client/link-set.ts";
 import { PageResult } from "../../../src/client/page-waiter.ts";
 import { Patience } from "../../../src/client/patience.ts";
 import { RedundancyHost, type RedundancyHostOptions } from "../../../src/client/redundancy-host.ts";
 import type { ServerLink } from "../../../src/client/server-link.ts";
+import { ParityServerCore } from "../../../src/parity/parity-server.ts";
+import type { MemoryServerCore } from "../../../src/server/memory-server.ts";
 import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
 
 /** Until it is certain that a server says nothing. */
@@ -104,6 +108,64 @@ it("reads for which the copy's server was asked, silent too, waited for that whe
   wires[0]!.toServer = true;
   live(client, 50);
   expect(read.result).toBe(PageResult.OK);
+});
+
+/** A parity server that reaches no memory server. */
+function joinLonelyParity(client: TestClient): () => number {
+  const parity: ParityServerCore = new ParityServerCore({
+    arena: new Arena((limits.parityWorkFrames + 4) * PAGE_BYTES),
+    identity: new Uint8Array(16).fill(200),
+    name: "p",
+    capacityFrames: 4_096,
+    nonce: () => new Uint8Array(32),
+    hashSeed: 1,
+    scrubPerTick: 0,
+    port: { wanted: (owner, server) => parity.unreachable(owner, server), linkClosed: () => {} },
+  });
+  client.join(parity as unknown as MemoryServerCore, "parity");
+  return () => parity.snapshot().parity.unreachable;
+}
+
+it("reads that others could not make were asked for again with each one that they could make", () => {
+  const client = new TestClient({ redundancy: "parity" });
+  const wires = ["a", "b", "c"].map((name) => client.join(memoryServer(name)));
+  const failed = joinLonelyParity(client);
+  live(client, 200);
+  const { slots } = client.core;
+  const isOnFirst = (slot: number): boolean => slots.holder(slot) === wires[0]!.link.holder;
+  // A group of one page can be made of its parity page alone.
+  let single = 0;
+  for (let slot = 1; single === 0; slot += 1) {
+    client.write(slot, pageOf(slot));
+    client.pump();
+    client.core.whenProtected(() => {});
+    live(client, 50);
+    if (isOnFirst(slot)) single = slot;
+  }
+  for (let slot = 1_000; slot < 3_000; slot += 1) client.write(slot, pageOf(slot));
+  live(client, 100);
+  client.core.whenProtected(() => {});
+  live(client, 300);
+  const others = [...Array(2_000).keys()]
+    .map((i) => i + 1_000)
+    .filter(isOnFirst)
+    .slice(0, 400);
+  wires[0]!.toServer = false;
+  client.read(single);
+  live(client, FOUND_OUT_MS);
+  const waiting = others.map((slot) => client.read(slot));
+  client.pump();
+  const before = failed();
+  expect(before).toBeGreaterThan(0);
+  for (let i = 0; i < 50; i += 1) {
+    client.read(single);
+    client.pump();
+  }
+  expect(failed() - before).toBeLessThan(50);
+  wires[0]!.toServer = true;
+  live(client, 500);
+  expect(waiting.every(({ result }) => result === PageResult.OK)).toBe(true);
+  expect(client.core.frames.used).toBe(0);
 });
 
 it("copies of new pages went on to a stopped server, and its share of accumulators was not to be had", () => {
