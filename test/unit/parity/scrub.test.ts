@@ -123,7 +123,7 @@ it("a client that does not read was told more and more", () => {
   expect(told.length).toBeLessThanOrEqual(2 * MISMATCHES_PER_FRAME_MAX);
 });
 
-it("a page whose checksum went bad in its server's memory was taken for a right one, and the parity page for wrong", () => {
+it("a page whose checksum went bad in its server's memory was taken for right, and its parity page for wrong", () => {
   const rig = manyGroups(1);
   const client = new ParityClient(rig).introduce();
   client.settle();
