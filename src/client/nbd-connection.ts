@@ -49,6 +49,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   #progressMs = 0;
   /** The tick since which its client has been seen to owe something, ever since; Infinity: it owed nothing then. */
   #owesSinceMs = Number.POSITIVE_INFINITY;
+  #tickedMs: number;
   #startedMs: number;
   #openPayloads = 0;
   #ended = false;
@@ -59,6 +60,7 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.#arena = front.arena;
     this.#port = port;
     this.#startedMs = nowMs;
+    this.#tickedMs = nowMs;
     this.#progressMs = nowMs;
     this.out = out;
     this.session = new NbdServerSession({
@@ -118,7 +120,11 @@ export class NbdConnection implements NbdHandler, Admitted {
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
-    this.#owesSinceMs = this.#owes ? Math.min(this.#owesSinceMs, nowMs) : Number.POSITIVE_INFINITY;
+    // Nobody was idle while we did not run ourselves.
+    const slept = nowMs - this.#tickedMs > limits.clientTickMsMax;
+    this.#tickedMs = nowMs;
+    if (!this.#owes) this.#owesSinceMs = Number.POSITIVE_INFINITY;
+    else this.#owesSinceMs = slept ? nowMs : Math.min(this.#owesSinceMs, nowMs);
   }
 
   // Admitted

@@ -45,6 +45,17 @@ function admits(front: NbdFront, frames: number, answerBytes: number): boolean {
   return admitted;
 }
 
+/** A client that has sent so much of a write that takes nearly all frames. */
+function writeBegun(client: TestClient, ...payload: Buffer[]): NbdTester {
+  const half = new NbdTester(client);
+  const header = Buffer.alloc(28);
+  header.writeUInt32BE(nbd.requestMagic, 0);
+  header.writeUInt16BE(command.write, 6);
+  header.writeUInt32BE((FRAMES - 10) * PAGE, 24);
+  half.send(header, ...payload);
+  return half;
+}
+
 /** Everything was given back: a request for all there is would be taken. */
 function expectAtRest(client: TestClient): void {
   client.pump();
@@ -165,12 +176,7 @@ describe("admission", () => {
 
   it("closes a client that sends half a payload for ever, while others wait for its frames", () => {
     const client = newClient();
-    const half = new NbdTester(client);
-    const header = Buffer.alloc(28);
-    header.writeUInt32BE(nbd.requestMagic, 0);
-    header.writeUInt16BE(command.write, 6);
-    header.writeUInt32BE((FRAMES - 10) * PAGE, 24);
-    half.send(header, pages(1), Buffer.alloc(100));
+    const half = writeBegun(client, pages(1), Buffer.alloc(100));
     pass(client, 2 * limits.nbdIdleUnderContentionMsMax);
     // Nobody waits: it may take its time.
     expect(half.over).toBeUndefined();
@@ -205,6 +211,22 @@ describe("admission", () => {
     expect([patient.over, other.over]).toEqual([undefined, undefined]);
     for (const each of [patient, other]) each.exchange();
     expect([patient.answer(asked)?.error, other.answer(waiting)?.error]).toEqual([0, 0]);
+    expectAtRest(client);
+  });
+
+  it("closed a client in the middle of a request when the machine had slept, while another waited", () => {
+    const client = newClient();
+    const half = writeBegun(client, pages(1));
+    const other = new NbdTester(client);
+    const write = other.ask({ command: command.write, offset: 500 * PAGE, payload: pages(64) });
+    pass(client, 1_000);
+    client.nowMs += 2 * limits.nbdIdleUnderContentionMsMax;
+    pass(client, 1_000);
+    expect(half.over).toBeUndefined();
+    half.send(pages(FRAMES - 11, 1));
+    other.exchange();
+    expect(other.answer(write)?.error).toBe(0);
+    half.exchange();
     expectAtRest(client);
   });
 
