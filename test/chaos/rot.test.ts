@@ -48,10 +48,15 @@ test("a page that goes bad in a server's memory is found and made anew before it
       60_000,
     );
     expect(rotten.map(({ name }) => name)).toContain(suspect);
-    await cluster.until("all pages to be protected", ({ pages }) => pages.unprotected === 0, 30_000);
     const control = ["--control", cluster.client.ready.control];
-    const { status, stdout } = await runTool(process.execPath, [nswapProgram(), "scrub", ...control]);
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/ groups compared, .*, 0 mismatches$/m)]);
+    // What the background found just before may still count for a pass.
+    await cluster.client.child.until(
+      "a scrub that finds nothing wrong",
+      async () =>
+        (await runTool(process.execPath, [nswapProgram(), "scrub", ...control])).status === 0 || undefined,
+      30_000,
+    );
+    await cluster.until("all pages to be protected", ({ pages }) => pages.unprotected === 0, 30_000);
     // With that page still wrong, the pages of its group on another server would be gone.
     const other = memory.find(({ name }) => name !== suspect)!;
     await cluster.signal(other.name, "SIGKILL");
