@@ -10,11 +10,8 @@ export interface Admitted {
   readonly queuedBytes: number;
   /** Offers the request again that was not admitted. */
   retry(): void;
-  /**
-   * Since when its client has owed us something (the rest of a payload, the taking of answers); Infinity if it owes
-   * nothing.
-   */
-  readonly idleSinceMs: number;
+  /** How long its client has owed us something (the rest of a payload, the taking of answers) and done nothing. */
+  readonly idleMs: number;
   closeForContention(): void;
 }
 
@@ -152,7 +149,7 @@ export class Admission {
     this.#nowMs = nowMs;
     if (this.#line.length === 0 || nowMs - this.#lineSinceMs < limits.nbdIdleUnderContentionMsMax) return;
     for (const who of this.#active) {
-      if (nowMs - who.idleSinceMs > limits.nbdIdleUnderContentionMsMax) who.closeForContention();
+      if (who.idleMs > limits.nbdIdleUnderContentionMsMax) who.closeForContention();
     }
   }
 }

@@ -39,6 +39,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   readonly session: NbdServerSession;
   readonly out: OutQueue;
   heldFrames = 0;
+  idleMs = 0;
   /** The front has it on its list to be offered what it left. */
   offered = false;
   readonly #core: ClientCore;
@@ -46,11 +47,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   readonly #front: NbdFront;
   readonly #port: NbdConnectionPort;
   readonly #spare: ClientRequest[] = [];
-  #progressMs = 0;
-  /** The tick since which its client has been seen to owe something, ever since; Infinity: it owed nothing then. */
-  #owesSinceMs = Number.POSITIVE_INFINITY;
-  #tickedMs: number;
-  #startedMs: number;
+  readonly #startedMs: number;
   #openPayloads = 0;
   #ended = false;
 
@@ -60,8 +57,6 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.#arena = front.arena;
     this.#port = port;
     this.#startedMs = nowMs;
-    this.#tickedMs = nowMs;
-    this.#progressMs = nowMs;
     this.out = out;
     this.session = new NbdServerSession({
       exports,
@@ -77,9 +72,9 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   // The driver's side
 
-  receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
+  receive(bytes: Uint8Array, start: number, end: number): number {
     invariant(bytes === this.#arena.bytes, "NBD bytes are received into the arena");
-    this.#progressMs = nowMs;
+    this.idleMs = 0;
     if (this.#over) return end - start;
     // What was admitted is always taken in; beyond that, a client that takes no answers is not listened to.
     if (this.#openPayloads === 0 && !this.#front.admission.takesInput(this)) return 0;
@@ -106,8 +101,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   }
 
   /** Answers went out. */
-  drained(nowMs: number): void {
-    this.#progressMs = nowMs;
+  drained(): void {
+    this.idleMs = 0;
     this.#front.offerLater(this);
   }
 
@@ -116,30 +111,20 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.session.disconnected();
   }
 
-  tick(nowMs: number): void {
+  /** Time passes; `ranMs` of it count since the last tick. */
+  tick(nowMs: number, ranMs: number): void {
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
-    // Nobody was idle while we did not run ourselves.
-    const slept = nowMs - this.#tickedMs > limits.clientTickMsMax;
-    this.#tickedMs = nowMs;
-    if (!this.#owes) this.#owesSinceMs = Number.POSITIVE_INFINITY;
-    else this.#owesSinceMs = slept ? nowMs : Math.min(this.#owesSinceMs, nowMs);
+    // Whoever waits in line, doing nothing, owes nothing.
+    const owes = this.#openPayloads > 0 || this.out.queuedBytes > 0;
+    this.idleMs = owes ? this.idleMs + ranMs : 0;
   }
 
   // Admitted
 
   get queuedBytes(): number {
     return this.out.queuedBytes;
-  }
-
-  get #owes(): boolean {
-    return this.#openPayloads > 0 || this.out.queuedBytes > 0;
-  }
-
-  get idleSinceMs(): number {
-    // Whoever has waited in line for long, doing nothing, owes something only since its answer came.
-    return this.#owes ? Math.max(this.#progressMs, this.#owesSinceMs) : Number.POSITIVE_INFINITY;
   }
 
   retry(): void {

@@ -39,6 +39,7 @@ export class NbdFront {
   readonly #notice: (text: string) => void;
   readonly #connections = new Set<NbdConnection>();
   readonly #zeroing: ClientRequest[] = [];
+  #tickedMs: number | undefined;
   #toOffer: NbdConnection[] = [];
   #offering: NbdConnection[] = [];
 
@@ -116,7 +117,10 @@ export class NbdFront {
   }
 
   tick(nowMs: number): void {
-    for (const connection of this.#connections) connection.tick(nowMs);
+    // Nobody was idle while we did not run ourselves.
+    const ranMs = Math.min(nowMs - (this.#tickedMs ?? nowMs), limits.clientTickMsMax);
+    this.#tickedMs = nowMs;
+    for (const connection of this.#connections) connection.tick(nowMs, ranMs);
     this.admission.tick(nowMs);
   }
 

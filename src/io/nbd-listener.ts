@@ -57,11 +57,11 @@ export class NbdListener {
     }
     const out = new OutQueue(sendPool, () => socket.markDirty());
     const handler: StreamHandler = {
-      receive: (bytes, start, end) => connection.receive(bytes, start, end, nowMs()),
+      receive: (bytes, start, end) => connection.receive(bytes, start, end),
       get unfinishedBytes() {
         return connection.session.payloadLeft;
       },
-      drained: () => connection.drained(nowMs()),
+      drained: () => connection.drained(),
       ended: () => {
         this.#sockets.delete(socket);
         connection.disconnected();

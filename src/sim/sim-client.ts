@@ -142,10 +142,9 @@ export class SimClient implements Listener {
   /** An NBD client has connected. */
   accept(end: End): void {
     const out = new OutQueue(this.nbdPool, () => socket.markDirty());
-    const nowMs = (): number => this.process.nowMs;
     const handler: SocketHandler = {
-      receive: (bytes, start, to) => connection.receive(bytes, start, to, nowMs()),
-      drained: () => connection.drained(nowMs()),
+      receive: (bytes, start, to) => connection.receive(bytes, start, to),
+      drained: () => connection.drained(),
       ended: () => {
         connection.disconnected();
         this.onDisconnected(end);
@@ -160,7 +159,7 @@ export class SimClient implements Listener {
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
     };
-    const connection = this.front.connect(out, port, nowMs());
+    const connection = this.front.connect(out, port, process.nowMs);
     socket.attach(end);
   }
 }

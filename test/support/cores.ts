@@ -312,11 +312,11 @@ export class NbdPeer {
 
   /** Gives what was sent to the session, as far as it takes it. */
   feed(): void {
-    const { arena, region, nowMs } = this.#client;
+    const { arena, region } = this.#client;
     while (this.#unread.length > 0) {
       const chunk = this.#unread.subarray(0, limits.receiveBytesMax);
       arena.bytes.set(chunk, region);
-      const taken = this.connection.receive(arena.bytes, region, region + chunk.length, nowMs);
+      const taken = this.connection.receive(arena.bytes, region, region + chunk.length);
       this.#unread = this.#unread.subarray(taken);
       if (taken < chunk.length) return;
     }
@@ -326,7 +326,7 @@ export class NbdPeer {
   answers(): Uint8Array {
     const pieces = [...Array(this.out.pieces).keys()].map((i) => this.out.piece(i).slice());
     this.out.consume(this.out.queuedBytes);
-    if (pieces.length > 0) this.connection.drained(this.#client.nowMs);
+    if (pieces.length > 0) this.connection.drained();
     return Buffer.concat(pieces);
   }
 

@@ -78,7 +78,7 @@ export class NbdTester {
 
   #drop(): void {
     this.out.consume(this.out.queuedBytes);
-    this.connection.drained(this.#client.nowMs);
+    this.connection.drained();
   }
 
   /** Bytes that the session has left unread. */
@@ -89,11 +89,11 @@ export class NbdTester {
   /** Sends bytes as they are, as far as the session takes them; `exchange` offers it the rest. */
   send(...parts: Uint8Array[]): void {
     this.#unsent = Buffer.concat([this.#unsent, ...parts]);
-    const { arena, region, nowMs } = this.#client;
+    const { arena, region } = this.#client;
     while (this.#unsent.length > 0 && this.over === undefined) {
       const piece = this.#unsent.subarray(0, limits.receiveBytesMax);
       arena.bytes.set(piece, region);
-      const taken = this.connection.receive(arena.bytes, region, region + piece.length, nowMs);
+      const taken = this.connection.receive(arena.bytes, region, region + piece.length);
       this.#unsent = this.#unsent.subarray(taken);
       if (taken < piece.length) return;
     }

@@ -35,7 +35,7 @@ function admits(front: NbdFront, frames: number, answerBytes: number): boolean {
   const who = {
     heldFrames: 0,
     queuedBytes: 0,
-    idleSinceMs: Number.POSITIVE_INFINITY,
+    idleMs: 0,
     retry() {},
     closeForContention() {},
   };

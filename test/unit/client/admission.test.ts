@@ -11,7 +11,7 @@ const LONG = { frames: 8_192, bytes: 32 * 1024 * 1024 };
 class Asker implements Admitted {
   heldFrames = 0;
   queuedBytes = 0;
-  idleSinceMs = Number.POSITIVE_INFINITY;
+  idleMs = 0;
   admitted = 0;
   closed = false;
   #wants: { frames: number; bytes: number } | undefined;
@@ -131,7 +131,7 @@ test("who does not do its part while others wait is closed after a long while", 
   const [deaf, next] = askers as [Asker, Asker];
   deaf.ask(LONG.frames, LONG.bytes);
   deaf.answered(LONG.frames, LONG.bytes);
-  deaf.idleSinceMs = 0;
+  deaf.idleMs = limits.nbdIdleUnderContentionMsMax + 1;
   next.ask(LONG.frames, LONG.bytes);
   pass(admission, 0, limits.nbdIdleUnderContentionMsMax + 2 * limits.tickMs, () => {});
   expect(deaf.closed).toBe(true);

@@ -24,7 +24,7 @@ describe("an NBD client that hangs up", () => {
     const feed = (connection: NbdConnection, ...parts: Uint8Array[]): void => {
       const bytes = Buffer.concat(parts);
       rig.arena.bytes.set(bytes, rig.region);
-      connection.receive(rig.arena.bytes, rig.region, rig.region + bytes.length, 0);
+      connection.receive(rig.arena.bytes, rig.region, rig.region + bytes.length);
     };
     const first = front.connect(rig.newQueue(), port, 0);
     feed(first, encodeNegotiation(false, false), encodeRequest(Command.TRIM, 0, 1, 0, 8 * PAGE));
