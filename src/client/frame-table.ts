@@ -32,7 +32,7 @@ export class FrameTable {
   readonly isCopy: Uint8Array;
   /** Index of the holder that the page was sent to and has not been acknowledged by; NO_FRAME if none. */
   readonly placedOn: Int32Array;
-  /** How often a page read was wrong. */
+  /** Tries of a read that came to nothing. An even number: its own server is asked next; odd: others. */
   readonly attempts: Uint8Array;
   /** Who waits for the page. */
   readonly waiter: (PageWaiter | undefined)[];

@@ -18,7 +18,7 @@ import type { PendingWrites } from "./pending-writes.ts";
 const READ_ATTEMPTS = 3;
 /** … where it can be had in two ways: from its server and from others. */
 const READ_ATTEMPTS_BOTH_WAYS = 6;
-/** Attempts of a read that others could not make: its own server is asked next, and others by hedging alone. */
+/** Tries of a read that others could not make: its own server is asked next, and others by hedging alone. */
 const AFTER_OTHERS = 2;
 
 export interface PageReadsOptions {
@@ -92,26 +92,25 @@ export class PageReads {
     const isDirect = this.#frames.attempts[frame]! % 2 === 0 || mode === "none";
     if (link === undefined || !isDirect) return this.#rescue(frame, slot, holder);
     // Whoever says nothing at all is not waited for once more: others are asked first.
-    const othersFirst = mode !== "none" && this.#frames.attempts[frame] === 0;
-    if (othersFirst && this.#options.patience.isSilent(holder, link) && this.#isRescued(frame, slot, holder))
-      return;
+    const mayAskOthers = mode !== "none" && this.#frames.attempts[frame] === 0;
+    const othersFirst = mayAskOthers && this.#options.patience.isSilent(holder, link);
+    if (othersFirst && this.#askOthers(frame, slot, holder) === Rescue.UNDER_WAY) return;
     link.getPage(frame);
   }
 
-  #isRescued(frame: number, slot: number, holder: Holder): boolean {
-    if (this.#options.redundancy().rescue(slot, frame, holder) !== Rescue.UNDER_WAY) return false;
-    this.#options.counters.pagesRescued += 1;
-    return true;
+  #askOthers(frame: number, slot: number, holder: Holder): Rescue {
+    const outcome = this.#options.redundancy().rescue(slot, frame, holder);
+    if (outcome === Rescue.UNDER_WAY) this.#options.counters.pagesRescued += 1;
+    return outcome;
   }
 
   /** Its holder cannot or should not be asked. */
   #rescue(frame: number, slot: number, holder: Holder): void {
-    const outcome = this.#options.redundancy().rescue(slot, frame, holder);
-    if (outcome === Rescue.UNDER_WAY) this.#options.counters.pagesRescued += 1;
-    else if (outcome === Rescue.NEVER) {
+    const outcome = this.#askOthers(frame, slot, holder);
+    if (outcome === Rescue.NEVER) {
       this.#options.lose(slot, `its server "${holder.name}" is gone`);
       this.#done(frame, PageResult.LOST);
-    } else {
+    } else if (outcome === Rescue.LATER) {
       // Wrong where it should be, and not to be made now: the next try is at its holder again.
       if (this.#options.links.of(holder) !== undefined) this.#frames.attempts[frame]! += 1;
       this.#waiting.push(frame);

@@ -64,12 +64,14 @@ export class RedundancyHost implements RedundancyPort {
     return this.#link(holder) !== undefined;
   }
 
+  isSilent(holder: Holder): boolean {
+    const link = this.#options.links.of(holder);
+    return holder.role !== "parity" && link !== undefined && this.#options.patience.isSilent(holder, link);
+  }
+
   takesPages(holder: Holder): boolean {
-    const { links, patience } = this.#options;
-    const link = links.of(holder);
-    if (link?.up !== true || !link.hasRoom) return false;
-    // A parity server may owe for long what it waits for itself.
-    return holder.role === "parity" || !patience.isSilent(holder, link);
+    const link = this.#options.links.of(holder);
+    return link?.up === true && link.hasRoom && !this.isSilent(holder);
   }
 
   invalidate(holder: number, pageId: number): void {

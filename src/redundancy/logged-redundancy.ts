@@ -166,7 +166,7 @@ export class LoggedRedundancy implements Redundancy {
         return Rescue.LATER;
       case GroupState.PROTECTED:
         return this.mode === "mirror"
-          ? this.#readCopy(group, frame, isDead)
+          ? this.#readCopy(member, frame, isDead)
           : this.#recover(member, frame, isDead);
       case GroupState.BARE:
         return isDead ? Rescue.NEVER : Rescue.LATER;
@@ -178,13 +178,16 @@ export class LoggedRedundancy implements Redundancy {
     }
   }
 
-  #readCopy(group: number, frame: number, isDead: boolean): Rescue {
-    const holder = this.groups.parityHolder[group]!;
-    if (this.#port.takesPages(this.#port.table.at(holder))) {
-      this.#port.readCopy(holder, frame, this.groups.parityId[group]!, this.groups.parityChecksum[group]!);
-      return Rescue.UNDER_WAY;
-    }
-    return isDead && this.#port.table.at(holder).state === "dead" ? Rescue.NEVER : Rescue.LATER;
+  #readCopy(member: number, frame: number, isDead: boolean): Rescue {
+    const { groups } = this;
+    const port = this.#port;
+    const group = groups.groupOf(member);
+    const copy = port.table.at(groups.parityHolder[group]!);
+    if (!port.isLinked(copy.index)) return isDead && copy.state === "dead" ? Rescue.NEVER : Rescue.LATER;
+    // A silent server is asked only for what no other can give.
+    if (port.isSilent(copy) && port.isLinked(groups.holder[member]!)) return Rescue.LATER;
+    port.readCopy(copy.index, frame, groups.parityId[group]!, groups.parityChecksum[group]!);
+    return Rescue.UNDER_WAY;
   }
 
   #recover(member: number, frame: number, isDead: boolean): Rescue {

@@ -36,7 +36,9 @@ export interface RedundancyPort {
   readonly table: IpTable;
   /** True if a link to the holder stands. */
   isLinked(holder: number): boolean;
-  /** True if the link to the holder takes long messages now, and it is no memory server that has fallen silent. */
+  /** True for a memory server that owes something and says nothing; a parity server may wait for others itself. */
+  isSilent(holder: Holder): boolean;
+  /** True if the link to the holder takes long messages now, and it has not fallen silent. */
   takesPages(holder: Holder): boolean;
   invalidate(holder: number, pageId: number): void;
   /** The holder is asked for a list later on: something may have come to it that nobody means. */

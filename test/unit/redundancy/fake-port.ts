@@ -12,6 +12,11 @@ export class FakePort implements RedundancyPort {
   readonly table = new IpTable(new Prng(1));
   readonly accumulators: number;
   readonly linked = new Set<number>();
+  /** Those whose links have no room. */
+  readonly busy = new Set<number>();
+  readonly silent = new Set<number>();
+  /** Frames for which a holder was asked for a copy. */
+  readonly copyReads: { holder: Holder; frame: number; pageId: number }[] = [];
   readonly invalidated: string[] = [];
   readonly puts: { accumulator: number; holder: Holder }[] = [];
   readonly operations: { index: number; kind: number; server: Holder; sources: number[] }[] = [];
@@ -60,7 +65,15 @@ export class FakePort implements RedundancyPort {
   }
 
   takesPages(holder: Holder): boolean {
-    return this.linked.has(holder.index);
+    return this.linked.has(holder.index) && !this.busy.has(holder.index) && !this.isSilent(holder);
+  }
+
+  isSilent(holder: Holder): boolean {
+    return this.silent.has(holder.index);
+  }
+
+  readCopy(holder: number, frame: number, pageId: number): void {
+    this.copyReads.push({ holder: this.table.at(holder), frame, pageId });
   }
 
   invalidate(holder: number, pageId: number): void {
@@ -103,7 +116,6 @@ export class FakePort implements RedundancyPort {
   listLater(): void {}
   describe(): void {}
   recover(): void {}
-  readCopy(): void {}
   readAgain(): void {}
   notice(_text: string): void {}
 }

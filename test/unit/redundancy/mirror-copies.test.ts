@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { Holder } from "../../../src/placement/holder.ts";
 import { GroupState } from "../../../src/redundancy/group-table.ts";
 import type { LoggedRedundancy } from "../../../src/redundancy/logged-redundancy.ts";
+import { Rescue } from "../../../src/redundancy/redundancy.ts";
 import { FakePort, mirrorOver } from "./fake-port.ts";
 
 describe("mirrored pages whose servers come and go", () => {
@@ -135,5 +136,21 @@ describe("mirrored pages whose servers come and go", () => {
     expect(port.fills).toEqual([]);
     const group = redundancy.groups.groupOf(redundancy.groups.liveOf(0));
     expect(redundancy.groups.state[group]).not.toBe(GroupState.CLOSING);
+  });
+
+  it("reads of a page whose server was away waited until the copy's server had nothing to do", () => {
+    port.unlink(first);
+    port.busy.add(second.index);
+    expect(redundancy.rescue(0, 5)).toBe(Rescue.UNDER_WAY);
+    expect(port.copyReads).toEqual([{ holder: second, frame: 5, pageId: 1001 }]);
+  });
+
+  it("a silent server is asked for a copy only when the page's own server is away", () => {
+    port.silent.add(second.index);
+    expect(redundancy.rescue(0, 5)).toBe(Rescue.LATER);
+    expect(port.copyReads).toEqual([]);
+    port.unlink(first);
+    expect(redundancy.rescue(0, 5)).toBe(Rescue.UNDER_WAY);
+    expect(port.copyReads.map(({ holder }) => holder)).toEqual([second]);
   });
 });
