@@ -48,7 +48,7 @@ export const limits = {
   recoveryPagesPerSecond: 80_000,
   /** After one that failed, no other is begun for so long. */
   operationRetryMs: 200,
-  /** Groups that a client knows to have a wrong page, at a time; others are found again. */
+  /** Pages that a client knows to be wrong, at a time; others are found again. */
   mismatchesMax: 1_024,
   /** A server that is away for so long is rebuilt from the others. */
   lostAfterMs: 1_000,

@@ -4,7 +4,7 @@ import { GroupState, NONE } from "./group-table.ts";
 import { type Operation, OperationKind } from "./operation.ts";
 import type { Parting } from "./parting.ts";
 
-/** A page that comes out wrong so often, one time after the other, is wrong. */
+/** A page that comes out wrong so often, and nothing of its group right meanwhile, cannot be made. */
 const WRONG_MAX = 6;
 /** Time until the next try, after the first that came out wrong; twice as long each time. */
 const WAIT_MS_MIN = 200;
@@ -13,9 +13,8 @@ const WAIT_MS_MAX = 10_000;
 interface Doubt {
   times: number;
   untilMs: number;
-  /** The page that was to be made anew, and how often in a row that came out wrong. */
-  pageId: number;
-  rebuilds: number;
+  /** How often each page that was to be made anew came out wrong, by its id. */
+  readonly rebuilds: Map<number, number>;
 }
 
 /**
@@ -50,7 +49,7 @@ export class Doubts {
   isSureOf(member: number): boolean {
     const { groups } = this.#parts;
     const doubt = this.#all.get(groups.groupOf(member));
-    return doubt?.pageId === groups.pageId[member] && doubt!.rebuilds >= WRONG_MAX;
+    return (doubt?.rebuilds.get(groups.pageId[member]!) ?? 0) >= WRONG_MAX;
   }
 
   /** Something that the operation needed is not what it should be. */
@@ -73,13 +72,10 @@ export class Doubts {
 
   /** A page of the group (NONE: its parity) that was to be made came out wrong. */
   #add(group: number, pageId: number): void {
-    const doubt = this.#all.get(group) ?? { times: 0, untilMs: 0, pageId, rebuilds: 0 };
+    const doubt = this.#all.get(group) ?? { times: 0, untilMs: 0, rebuilds: new Map() };
     doubt.untilMs = this.nowMs + Math.min(WAIT_MS_MAX, WAIT_MS_MIN * 2 ** doubt.times);
     doubt.times += 1;
-    if (pageId !== NONE) {
-      doubt.rebuilds = doubt.pageId === pageId ? doubt.rebuilds + 1 : 1;
-      doubt.pageId = pageId;
-    }
+    if (pageId !== NONE) doubt.rebuilds.set(pageId, (doubt.rebuilds.get(pageId) ?? 0) + 1);
     this.#all.set(group, doubt);
   }
 

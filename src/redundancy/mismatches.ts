@@ -12,11 +12,17 @@ export interface MismatchesOptions {
   renew: (group: number) => void;
 }
 
-/** Whole groups of which a parity server's scrub has found one page, or the parity page, to be wrong. */
+interface Mismatch {
+  readonly group: number;
+  /** The id of the group's parity page. */
+  readonly groupId: number;
+}
+
+/** Pages of whole groups, their parity pages among them, that a parity server's scrub has found to be wrong. */
 export class Mismatches {
   readonly #options: MismatchesOptions;
-  /** By group: the ids of its parity page and of the page that is wrong. */
-  readonly #found = new Map<number, { readonly groupId: number; readonly pageId: number }>();
+  /** By the id of the page. */
+  readonly #found = new Map<number, Mismatch>();
 
   constructor(options: MismatchesOptions) {
     this.#options = options;
@@ -26,33 +32,42 @@ export class Mismatches {
     return this.#found.size;
   }
 
-  /** Live pages of these groups, but those that count as unprotected for another reason. */
+  /** Live pages of groups that have such pages, but those that count as unprotected for another reason. */
   get unprotected(): number {
     const { live, degraded } = this.#options.groups;
-    let pages = 0;
-    for (const [group, { groupId, pageId }] of this.#found) {
-      if (degraded[group] === 0 && this.#stands(group, groupId, pageId)) pages += live[group]!;
+    const wrong = new Set<number>();
+    for (const [pageId, { group, groupId }] of this.#found) {
+      if (degraded[group] === 0 && this.#stands(group, groupId, pageId)) wrong.add(group);
     }
+    let pages = 0;
+    for (const group of wrong) pages += live[group]!;
     return pages;
   }
 
   /** The parity server says so. What is of no group, or of the past, is passed over. */
   add(parity: Holder, group: number, groupId: number, pageId: number): void {
     const { groups, port } = this.#options;
-    if (this.#found.has(group) || this.#found.size >= limits.mismatchesMax) return;
+    if (this.#found.has(pageId) || this.#found.size >= limits.mismatchesMax) return;
     if (!this.#stands(group, groupId, pageId) || groups.parityHolder[group] !== parity.index) return;
     const from = pageId === groupId ? parity : port.table.at(groups.holder[groups.memberOf(group, pageId)]!);
     if (!from.suspect) port.notice(`"${from.name}" is suspect: its page ${pageId} is not what was written`);
     from.suspect = true;
-    this.#found.set(group, { groupId, pageId });
+    this.#found.set(pageId, { group, groupId });
     this.#mend(group, pageId);
   }
 
-  /** Begins again with those that are still wrong. */
+  /** Begins again with those that are still wrong, and of one group with another each time: two may be wrong. */
   work(): void {
-    for (const [group, { groupId, pageId }] of this.#found) {
-      if (this.#stands(group, groupId, pageId)) this.#mend(group, pageId);
-      else this.#found.delete(group);
+    const { busy } = this.#options.groups;
+    for (const [pageId, mismatch] of [...this.#found]) {
+      const { group, groupId } = mismatch;
+      if (!this.#stands(group, groupId, pageId)) this.#found.delete(pageId);
+      else if (busy[group] === 0) {
+        this.#mend(group, pageId);
+        if (busy[group] === 0) continue;
+        this.#found.delete(pageId);
+        this.#found.set(pageId, mismatch);
+      }
     }
   }
 

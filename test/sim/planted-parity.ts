@@ -1,4 +1,5 @@
 import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
+import { Prng } from "../../src/base/prng.ts";
 import { NONE } from "../../src/redundancy/group-table.ts";
 import { OperationKind } from "../../src/redundancy/operation.ts";
 import { Standing } from "../../src/redundancy/standing.ts";
@@ -80,6 +81,28 @@ function acceptStaleResult(client: SimClient): void {
       taken.add(operation.index);
     };
   });
+}
+
+/** What a scrub that is wrong, or says the same again and again, might tell the client, until all is to settle. */
+export function tellOfMismatches({ core, process }: SimClient, told: () => void): void {
+  const lies = new Prng(1);
+  const links = new Set<ReturnType<typeof core.openLink>>();
+  onLinks({ core }, (link) => links.add(link));
+  const tick = core.tick.bind(core);
+  core.tick = (nowMs) => {
+    tick(nowMs);
+    const { groups } = core.redundancy;
+    if (process.nowMs > grouped.chaosMs! || groups === undefined) return;
+    const group = lies.below(groups.end + 1);
+    const pages = [...groups.pageId.subarray(groups.first(group), groups.last(group)), lies.below(1_000)];
+    const parityId = lies.chance(0.1) ? 1 : groups.parityId[group]!;
+    const pageId = lies.chance(0.3) ? parityId : pages[lies.below(pages.length)]!;
+    for (const link of links) {
+      if (!link.up || link.holder !== groups.parityHolder[group]) continue;
+      core.mismatchFound(link, group, parityId, pageId);
+      told();
+    }
+  };
 }
 
 const kills = { crash: 6, "lose power": 4, "shut down": 2 };

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Doubts } from "../../src/redundancy/doubts.ts";
 import { Parting } from "../../src/redundancy/parting.ts";
+import { Reprotection } from "../../src/redundancy/reprotection.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
-import { grouped, PARITY_PLANTS, rotting } from "./planted-parity.ts";
+import { grouped, PARITY_PLANTS, rotting, tellOfMismatches } from "./planted-parity.ts";
 
 const plainly = <T>(run: () => T): T => run();
 
@@ -45,6 +46,23 @@ describe("the checkers find that", () => {
       pages += rotten;
     }
     expect(pages).toBeGreaterThan(100);
+  });
+
+  it.each([
+    { pages: "good pages", options: grouped },
+    { pages: "good pages and bad ones", options: rotting },
+  ])("nothing, when a scrub finds $pages wrong, and says so again and again", ({ options }) => {
+    const begun = vi.spyOn(Reprotection.prototype, "rebuildMember");
+    let told = 0;
+    const count = (): void => {
+      told += 1;
+    };
+    for (let seed = 1; seed <= 15; seed += 1) {
+      const { violation } = runSeed(seed, options, { client: (client) => tellOfMismatches(client, count) });
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+    }
+    expect(told).toBeGreaterThan(1_000);
+    expect(begun.mock.calls.length).toBeGreaterThan(400);
   });
 
   it("nothing, when servers of parity groups flip bits: what comes out wrong is doubted, and done again", () => {

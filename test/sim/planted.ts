@@ -37,7 +37,7 @@ function acknowledgeEarly({ core }: SimClient): void {
 
 /** Runs `change` on each link of a client as it is made. */
 export function onLinks(
-  { core }: SimClient,
+  { core }: Pick<SimClient, "core">,
   change: (link: ReturnType<SimClient["core"]["openLink"]>) => void,
 ): void {
   const open = core.openLink.bind(core);

@@ -113,6 +113,22 @@ describe("pages that are not what they should be", () => {
     expect(port.operations.at(-1)!.sources).toContain(103);
   });
 
+  it("reads of two wrong pages of a group waited for ever: each try at one hid those at the other", () => {
+    const { port, redundancy } = rig;
+    rig.serve("a", "b", "c");
+    rig.protectPair(0, 1);
+    for (let nowMs = 1_000, slot = 0; nowMs < 120_000; nowMs += 100) {
+      const before = port.operations.length;
+      redundancy.pageWrong(slot);
+      if (port.operations.length > before) {
+        rig.answer(ResultStatus.WRONG);
+        slot = 1 - slot;
+      }
+      redundancy.flush(nowMs);
+    }
+    expect([redundancy.hasOthers(0), redundancy.hasOthers(1)]).toEqual([false, false]);
+  });
+
   it("a lost page is given up when what should make up for it is wrong time and again, and not before", () => {
     const { port, redundancy } = rig;
     rig.serve("a", "b", "c");

@@ -86,6 +86,26 @@ describe("what a scrub has found wrong is made anew", () => {
     expect(rig.port.operations).toHaveLength(2);
   });
 
+  it("also a second page of a group: the first, right in truth, stood in its way", () => {
+    find(100);
+    rig.answer(ResultStatus.WRONG);
+    find(101);
+    expect(rig.unprotected).toBe(2);
+    const asked: number[] = [];
+    for (let nowMs = 20_000; nowMs < 200_000; nowMs += 20_000) {
+      rig.redundancy.tick(nowMs);
+      const { sources } = rig.port.operations.at(-1)!;
+      asked.push(sources[1]!);
+      rig.answer(sources.includes(101) ? ResultStatus.WRONG : ResultStatus.OK);
+      if (!sources.includes(101)) break;
+    }
+    expect(asked).toEqual([101, 100]);
+    rig.redundancy.tick(300_000);
+    rig.answer(ResultStatus.OK);
+    rig.redundancy.tick(300_100);
+    expect(rig.unprotected).toBe(0);
+  });
+
   it("as soon as that can be done; until then its group's pages are unprotected", () => {
     rig.server("p").report({ free: 0, limit: 100, used: 100 });
     find(parityId);
