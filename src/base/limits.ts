@@ -141,6 +141,8 @@ export const limits = {
 
   /** Work frames of a parity server: pages on their way between servers. */
   parityWorkFrames: 512,
+  /** Batches of readers that other work lets pass, when there are not enough of these for both. */
+  parityPassedMax: 16,
   /** Links of a parity server, one for each pair of client and memory server that it moves pages for. */
   parityLinksMax: 512,
   /** Blocks that these links together may queue bytes in (peerBlockBytes each). */

@@ -254,6 +254,7 @@ export class ClientCore implements LinkPort {
       this.#reads.checkLate();
       this.#hedgedWrites.check();
     }
+    this.#links.ask(nowMs);
     this.#placer.place(nowMs);
     this.#redundancy.flush(nowMs);
     this.#reads.flush();

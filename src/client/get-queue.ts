@@ -8,7 +8,6 @@ export class GetQueue {
   readonly #out: OutQueue;
   readonly #frames: FrameTable;
   readonly #queue: FrameQueue;
-  #urgent = false;
 
   constructor(out: OutQueue, frames: FrameTable) {
     this.#out = out;
@@ -24,19 +23,13 @@ export class GetQueue {
     return this.#queue.head;
   }
 
-  /** True if one of them is not to wait for company. */
-  get isUrgent(): boolean {
-    return this.#urgent;
-  }
-
   /** Frames that go into the next GETPAGE. */
   get batch(): number {
     return Math.min(this.#queue.length, PAGES_PER_FRAME_MAX);
   }
 
-  push(frame: number, urgent: boolean): void {
+  push(frame: number): void {
     this.#queue.push(frame);
-    this.#urgent ||= urgent;
   }
 
   shift(): number {
@@ -54,6 +47,5 @@ export class GetQueue {
       at += PAGE_ID_BYTES;
     }
     this.#frames.next[last] = NO_FRAME;
-    if (this.#queue.length === 0) this.#urgent = false;
   }
 }

@@ -36,12 +36,21 @@ export class LinkSet {
     return this.#all.delete(link);
   }
 
+  /** Asks each server for the pages that were gathered for it. */
+  ask(nowMs: number): void {
+    this.#onEach((link) => link.ask(nowMs));
+  }
+
   /** Encodes what was gathered for each server; on a tick also what waited for company. */
   flush(nowMs: number, isTick: boolean): void {
+    this.#onEach((link) => link.flush(nowMs, isTick));
+  }
+
+  #onEach(act: (link: ServerLink) => void): void {
     for (const link of this.#byHolder) {
       if (link === undefined) continue;
       try {
-        link.flush(nowMs, isTick);
+        act(link);
       } catch (error) {
         if (!(error instanceof NswapError)) throw error;
         this.#drop(link, error);

@@ -27,12 +27,10 @@ export interface PlacerParts {
 export class Placer {
   readonly #queue: FrameQueue;
   readonly #parts: PlacerParts;
-  /** Pages that are placed at this time: that the last stripe of many is short is no reason for it to wait. */
-  #together = 0;
   /** A server that does not read, or is slow, or whose link is ending, holds up no page: others are looked at. */
   readonly #takesPages = (holder: Holder): boolean => {
     const link = this.#parts.links.of(holder);
-    if (link?.up !== true || !link.hasRoom || !link.eager(this.#together)) return false;
+    if (link?.up !== true || !link.hasRoom) return false;
     return !this.#parts.patience.isSilent(holder, link);
   };
 
@@ -56,7 +54,6 @@ export class Placer {
     const redundancy = this.#parts.redundancy();
     const queue = this.#queue;
     const most = redundancy.leadOf === undefined ? PUT_PAGES : STRIPE_PAGES;
-    this.#together = queue.length;
     for (;;) {
       while (queue.length > 0 && frames.stale[queue.head] === 1) overtaken(queue.shift());
       if (queue.length === 0 || !redundancy.hasRoom) return;

@@ -43,9 +43,6 @@ import type { LinkOptions, LinkPort } from "./link-options.ts";
 import type { ParityRequests } from "./parity-requests.ts";
 import { Asked, Window } from "./window.ts";
 
-/** As many pages are worth a message of their own. */
-const EAGER_PAGES = 16;
-
 /**
  * The client's side of a connection to one memory server: handshake, batches out, answers in. What the core asks
  * for during a turn is gathered and encoded at its end, so that pages of a turn share frames and system calls.
@@ -118,14 +115,6 @@ export class ServerLink {
   /** True while there is room for what is long or may wait. */
   get hasRoom(): boolean {
     return this.out.queuedBytes <= this.#queueBytesSoft && this.out.poolIsRoomy && !this.#window.crowded;
-  }
-
-  /**
-   * Whether so many pages are to be sent or asked for now, or rather with what comes until the server has answered
-   * (as Nagle's algorithm does): each message wakes a process, which costs more than what it carries.
-   */
-  eager(pages: number): boolean {
-    return pages >= EAGER_PAGES || this.#window.outstanding === 0;
   }
 
   /** Shows the frames of reads that were asked for before `ms`, and of those that wait behind such a request. */
@@ -217,9 +206,9 @@ export class ServerLink {
     this.#parity?.recover(operation, this.#enter(Asked.GET, frame, 1, nowMs));
   }
 
-  /** Asks for the page of this frame at the end of the turn; `urgent`: even if answers to others are owed. */
-  getPage(frame: number, urgent = false): void {
-    this.#gets.push(frame, urgent);
+  /** Asks for the page of this frame at the end of the turn. */
+  getPage(frame: number): void {
+    this.#gets.push(frame);
   }
 
   /** The server may drop the page. Never fails: what finds no room is found again by a list. */
@@ -269,12 +258,17 @@ export class ServerLink {
     this.#goodbyeDue = this.up;
   }
 
+  /** Asks for the pages that were gathered: ahead of what is put in the same turn, since somebody waits for them. */
+  ask(nowMs: number): void {
+    while (this.#gets.length > 0) {
+      this.#gets.send(this.#enter(Asked.GET, this.#gets.head, this.#gets.batch, nowMs));
+    }
+  }
+
   /** End of the turn: encodes what was gathered; on a tick also what waited for company. Throws LIMIT_REACHED. */
   flush(nowMs: number, isTick: boolean): void {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
-    while (this.#gets.length > 0 && (this.#gets.isUrgent || this.eager(this.#gets.length))) {
-      this.#gets.send(this.#enter(Asked.GET, this.#gets.head, this.#gets.batch, nowMs));
-    }
+    this.ask(nowMs);
     this.#invalid.flush(isTick);
     if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
       this.#invalid.dropped = false;

@@ -1,6 +1,7 @@
 import { highWord, lowWord, OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { invariant } from "../base/assert.ts";
+import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { type FrameTable, NO_FRAME } from "../client/frame-table.ts";
 import type { PageWaiter } from "../client/page-waiter.ts";
@@ -39,7 +40,7 @@ export interface Line {
 
 /** Batches kept for use again. */
 const SPARE_BATCHES_MAX = 512;
-/** Part of the work frames that only urgent batches may take. */
+/** Part of the work frames that other batches leave to urgent ones. */
 const URGENT_SHARE = 0.3;
 /** Bit of `Job.wrongSources` for a source that is not one of the members. */
 const NO_MEMBER = 1 << 30;
@@ -65,6 +66,8 @@ export class Engine implements PagePort {
   #urgent: Line[] = [];
   #ordinary: Line[] = [];
   readonly #reserve: number;
+  /** Urgent batches that were started since an ordinary one was, or had to wait. */
+  #passed = 0;
   /** Jobs under way, and jobs in lines. */
   running = 0;
   waiting = 0;
@@ -127,29 +130,46 @@ export class Engine implements PagePort {
   /** Starts what there are frames for: urgent batches first, lines in turn. True if any was started. */
   startSome(): boolean {
     let started = false;
-    for (let line = this.#urgent[0]; line !== undefined; line = this.#urgent[0]) {
-      const batch = line.urgent.head!;
-      if (batch.framesNeeded > this.#options.frames.free) return started;
-      this.#urgent.shift();
-      line.urgent.shift();
-      line.urgentListed = line.urgent.head !== undefined;
-      if (line.urgentListed) this.#urgent.push(line);
-      this.waiting -= batch.count;
-      this.start(batch);
-      started = true;
-    }
-    for (let line = this.#ordinary[0]; line !== undefined; line = this.#ordinary[0]) {
-      const batch = line.ordinary.head!;
-      if (batch.framesNeeded > this.#options.frames.free - this.#reserve) return started;
-      this.#ordinary.shift();
-      line.ordinary.shift();
-      line.ordinaryListed = line.ordinary.head !== undefined;
-      if (line.ordinaryListed) this.#ordinary.push(line);
-      this.waiting -= batch.count;
-      this.start(batch);
-      started = true;
-    }
+    while (this.#startUrgent() || this.#startOrdinary()) started = true;
     return started;
+  }
+
+  /** True if other work has been passed by so many urgent batches that it comes first. */
+  get #isOrdinaryDue(): boolean {
+    return this.#passed >= limits.parityPassedMax && this.#ordinary.length > 0;
+  }
+
+  #startUrgent(): boolean {
+    const line = this.#urgent[0];
+    if (line === undefined || this.#isOrdinaryDue) return false;
+    if (line.urgent.head!.framesNeeded > this.#options.frames.free) return false;
+    this.#urgent.shift();
+    const batch = line.urgent.shift()!;
+    line.urgentListed = line.urgent.head !== undefined;
+    if (line.urgentListed) this.#urgent.push(line);
+    if (this.#ordinary.length > 0) this.#passed += 1;
+    this.#startWaiting(batch);
+    return true;
+  }
+
+  #startOrdinary(): boolean {
+    const line = this.#ordinary[0];
+    const isDue = this.#isOrdinaryDue;
+    if (line === undefined || (this.#urgent.length > 0 && !isDue)) return false;
+    const reserve = isDue ? 0 : this.#reserve;
+    if (line.ordinary.head!.framesNeeded > this.#options.frames.free - reserve) return false;
+    this.#ordinary.shift();
+    const batch = line.ordinary.shift()!;
+    line.ordinaryListed = line.ordinary.head !== undefined;
+    if (line.ordinaryListed) this.#ordinary.push(line);
+    this.#passed = 0;
+    this.#startWaiting(batch);
+    return true;
+  }
+
+  #startWaiting(batch: Batch): void {
+    this.waiting -= batch.count;
+    this.start(batch);
   }
 
   /** Starts a batch, for which there are frames. */

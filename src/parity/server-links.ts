@@ -79,11 +79,11 @@ export class ServerLinks implements LinkPort {
   }
 
   /** Asks for the page `frames.pageId` of the client. Its frame comes back by `pages`, at once if there is no way. */
-  fetch(client: ClientRecord, server: number, frame: number, urgent: boolean): void {
+  fetch(client: ClientRecord, server: number, frame: number, _urgent: boolean): void {
     const route = this.#route(client, server);
     if (route === undefined) return this.#options.pages.unreachable(frame);
     route.usedMs = this.#clockMs;
-    if (route.link?.up) return route.link.getPage(frame, urgent);
+    if (route.link?.up) return route.link.getPage(frame);
     route.gets.push(frame);
     this.#want(route);
   }
@@ -235,7 +235,8 @@ export class ServerLinks implements LinkPort {
 
   #flushLink(link: ServerLink, route: Route): void {
     try {
-      while (route.puts.length > 0 && link.hasRoom && link.eager(route.puts.length)) {
+      link.ask(this.#nowMs);
+      while (route.puts.length > 0 && link.hasRoom) {
         link.putPages(route.puts, Math.min(route.puts.length, PUT_PAGES), this.#nowMs);
       }
       link.flush(this.#nowMs, true);
@@ -299,8 +300,7 @@ export class ServerLinks implements LinkPort {
     this.#options.counters.linksMade += 1;
     route.wantedMs = undefined;
     route.refusedUntilMs = Number.NEGATIVE_INFINITY;
-    for (let frame = route.gets.shift(); frame !== NO_FRAME; frame = route.gets.shift())
-      link.getPage(frame, true);
+    for (let frame = route.gets.shift(); frame !== NO_FRAME; frame = route.gets.shift()) link.getPage(frame);
   }
 
   capacity(): void {}

@@ -198,10 +198,13 @@ export class TestClient {
     return wire.clientOut.queuedBytes < before;
   }
 
-  deliverToClient(wire: Wire): boolean {
+  /** What the server has sent, or so many bytes of it. */
+  deliverToClient(wire: Wire, bytes = wire.serverOut.queuedBytes): boolean {
     if (wire.serverOut.queuedBytes === 0) return false;
-    while (!wire.cut && wire.serverOut.pieces > 0) {
-      const piece = wire.serverOut.piece(0);
+    for (let left = bytes; !wire.cut && left > 0 && wire.serverOut.pieces > 0; ) {
+      const whole = wire.serverOut.piece(0);
+      const piece = whole.subarray(0, Math.min(left, whole.length));
+      left -= piece.length;
       this.arena.bytes.set(piece, this.region);
       wire.serverOut.consume(piece.length);
       wire.link.receive(this.arena.bytes, this.region, this.region + piece.length, this.nowMs);

@@ -195,7 +195,7 @@ describe("REBUILD", () => {
     expect(client.statuses()).toEqual([UNREACHABLE]);
   });
 
-  it("is UNREACHABLE, too, when the page still waits for the answer to an earlier one", () => {
+  it("is UNREACHABLE, too, when earlier pages are not answered either", () => {
     const { rig, client } = closedGroup();
     const entry = { ...lost12(rig), target: 4 };
     expect(client.rebuild([{ ...entry, newPageId: 54 }]).statuses()).toEqual([OK]);
@@ -203,7 +203,6 @@ describe("REBUILD", () => {
     client.rebuild([{ ...entry, newPageId: 55 }]).settle();
     client.rebuild([{ ...entry, newPageId: 56 }]).settle();
     const wire = rig.wires.find((one) => one.identity === hexOf(4))!;
-    expect(rig.servers.get(4)!.capacity.used).toBe(2);
     rig.cut(wire);
     rig.held.clear();
     const results = client.settle().flatMap((answer) => answer.results);

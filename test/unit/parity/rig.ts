@@ -162,15 +162,22 @@ export class Rig {
     let moved = wire.out.queuedBytes < before;
     wire.server.flush();
     const held = [...this.held].some((number) => hexOf(number) === wire.identity);
-    while (!held && wire.answers.pieces > 0 && this.wires.includes(wire)) {
-      const piece = wire.answers.piece(0);
+    if (!held && this.deliver(wire, wire.answers.queuedBytes)) moved = true;
+    return moved;
+  }
+
+  /** So many bytes of what the memory server has sent. */
+  deliver(wire: LinkWire, bytes: number): boolean {
+    for (let left = bytes; left > 0 && this.wires.includes(wire); ) {
+      const whole = wire.answers.piece(0);
+      const piece = whole.subarray(0, Math.min(left, whole.length, limits.receiveBytesMax));
+      left -= piece.length;
       this.arena.bytes.set(piece, this.#region);
       wire.answers.consume(piece.length);
       wire.link.receive(this.arena.bytes, this.#region, this.#region + piece.length, this.nowMs);
       if (wire.link.closed !== undefined) this.cut(wire);
-      moved = true;
     }
-    return moved;
+    return bytes > 0;
   }
 
   /** Time passes, in steps of a tick. */
