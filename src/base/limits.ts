@@ -56,6 +56,8 @@ export const limits = {
   reclaimShare: 0.92,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */
   memoryServersMax: 1024,
+  /** Slots looked at in one tick for pages of servers that are gone, so that these can be forgotten. */
+  lostSlotsPerTickMax: 65_536,
   /** Data pages in a parity group, at most: as many as a descriptor on the wire names. */
   groupMembersMax: 8,
   /** Bytes queued for one memory server before pages wait in their frames instead. */

@@ -16,6 +16,7 @@ import { FrameTable, NO_FRAME } from "./frame-table.ts";
 import { HedgedWrites } from "./hedged-writes.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import { LinkSet } from "./link-set.ts";
+import { LostSlots } from "./lost-slots.ts";
 import { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { ParityRequests } from "./parity-requests.ts";
@@ -54,6 +55,7 @@ export class ClientCore implements LinkPort {
   readonly #hedgedWrites: HedgedWrites;
   readonly #redundancy: Redundancy;
   readonly #barriers = new Barriers();
+  readonly #lostSlots: LostSlots;
   #nextPageId = 1;
   #nowMs = 0;
   #leaving = false;
@@ -93,6 +95,7 @@ export class ClientCore implements LinkPort {
       writeOut: (frame) => this.#writeOut(frame),
     });
     this.#redundancy = this.#newRedundancy(mode);
+    this.#lostSlots = new LostSlots({ ...this.#shared(), release: (slot) => this.#release(slot) });
     this.#partial = new PartialWrites(this.#arena, this.frames, {
       readPage: (frame) => this.readPage(frame),
       applyWrite: (frame) => this.#applyWrite(frame),
@@ -268,6 +271,7 @@ export class ClientCore implements LinkPort {
     this.#links.tick(nowMs);
     this.#starvation.tick(nowMs, this.#placer.length);
     this.#redundancy.tick(nowMs);
+    this.#lostSlots.tick();
     // What waits for others may have become possible without anybody's saying so.
     this.#reads.lookAgain();
     this.flush(nowMs, true);
@@ -384,11 +388,7 @@ export class ClientCore implements LinkPort {
 
   /** Slots whose page is provably lost, whether or not somebody has asked for it. */
   get lostPages(): number {
-    if (this.#redundancy.mode !== "none") return this.slots.lost;
-    return this.table.holders.reduce(
-      (sum, h) => sum + (h.state === "dead" ? h.livePages : 0),
-      this.slots.lost,
-    );
+    return this.#lostSlots.count;
   }
 
   /** Calls `done` when all that was acknowledged is protected; at once where nobody can do that. */

@@ -77,8 +77,10 @@ export class PageReads {
     else if (place === Place.UNMAPPED) arena.fill(at, 0, PAGE_BYTES);
     else if (place === Place.SAME_FILLED) {
       arena.fillPattern(at, this.#slots.wordLow(slot), this.#slots.wordHigh(slot), PAGE_BYTES);
-    } else if (place === Place.LOST) return this.#done(frame, PageResult.LOST);
-    else return this.#readHeld(frame, slot);
+    } else if (place === Place.LOST || place === Place.LOST_UNREAD) {
+      if (place === Place.LOST_UNREAD) this.#options.lose(slot, "its server is gone");
+      return this.#done(frame, PageResult.LOST);
+    } else return this.#readHeld(frame, slot);
     counters.localIn += 1;
     this.#done(frame, PageResult.OK);
   }

@@ -144,8 +144,10 @@ export class ServerLink {
         throw new PeerError(WireError.PROTOCOL, "answers thousands of requests out of order");
       return taken;
     } catch (error) {
-      if (!(error instanceof PeerError)) throw error;
-      if (this.#closed === undefined && !error.remote) putLastWord(this.out, error);
+      // Whatever else is thrown is a defect of ours. No room for this link is no reason to end all others.
+      if (!(error instanceof PeerError || error instanceof NswapError)) throw error;
+      if (this.#closed === undefined && error instanceof PeerError && !error.remote)
+        putLastWord(this.out, error);
       this.#closed ??= error;
       return end - start;
     }

@@ -73,6 +73,13 @@ export class IpTable {
     return this.#byIdentity.get(identity);
   }
 
+  /** Slots that mean a page of a server that is provably gone. */
+  get pagesOfDead(): number {
+    let pages = 0;
+    for (const row of this.#rows) if (row?.state === "dead") pages += row.livePages;
+    return pages;
+  }
+
   /** The row of an identity, made if it is new; throws LIMIT_REACHED. */
   admit(identity: string, name: string, role: HolderRole = "server"): Holder {
     const known = this.#byIdentity.get(identity);

@@ -21,7 +21,7 @@ export function checkHeld(user: SimUser, slot: number, nodes: SimNodes): void {
     throw new Violation(process.nowMs, `${host}: slot ${slot} was acknowledged, but ${what}`);
   };
   if (place < Place.FIRST_HOLDER) {
-    if (place === Place.LOST) return;
+    if (place === Place.LOST || place === Place.LOST_UNREAD) return;
     page.fill(0);
     if (place === Place.SAME_FILLED) fillPage(core.slots.wordLow(slot), core.slots.wordHigh(slot));
     const wrong = user.model.checkHeld(slot, page);
@@ -149,7 +149,7 @@ function checkMap(client: SimClient, nodes: SimNodes): void {
   for (let slot = 0; slot < slots.slots; slot += 1) {
     const place = slots.place(slot);
     if (place === Place.SAME_FILLED) counted.sameFilled += 1;
-    if (place === Place.LOST) counted.lost += 1;
+    if (place === Place.LOST || place === Place.LOST_UNREAD) counted.lost += 1;
     if (place < Place.FIRST_HOLDER) continue;
     counted.onServers += 1;
     const holder = table.at(place - Place.FIRST_HOLDER);

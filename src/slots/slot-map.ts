@@ -8,6 +8,8 @@ export const Place = {
   SAME_FILLED: 1,
   /** Its page is provably gone: reads fail until it is written again. */
   LOST: 2,
+  /** As LOST, and nobody has asked for it yet. */
+  LOST_UNREAD: 3,
   FIRST_HOLDER: 16,
 } as const;
 
@@ -107,6 +109,10 @@ export class SlotMap {
     this.#replace(slot, Place.LOST);
   }
 
+  setLostUnread(slot: number): void {
+    this.#replace(slot, Place.LOST_UNREAD);
+  }
+
   #replace(slot: number, place: number): void {
     invariant(slot >= 0 && slot < this.slots, "a slot lies on the device");
     this.#count(this.#place[slot]!, -1);
@@ -117,6 +123,6 @@ export class SlotMap {
   #count(place: number, by: number): void {
     if (place >= Place.FIRST_HOLDER) this.#onServers += by;
     else if (place === Place.SAME_FILLED) this.#sameFilled += by;
-    else if (place === Place.LOST) this.#lost += by;
+    else if (place === Place.LOST || place === Place.LOST_UNREAD) this.#lost += by;
   }
 }
