@@ -14,7 +14,7 @@ export interface DataPortOptions {
   core: DataServer;
   /** The pool that the core was told of. */
   sendPool: HeapBlockPool;
-  /** The listening socket failed after it was bound. */
+  /** The listening socket failed after it was bound; or a connection did, for no fault of the other side. */
   onError: (error: Error) => void;
   connectionsMax?: number;
 }
@@ -88,6 +88,7 @@ export class DataPort {
       region: this.#region,
       carryPool: this.#carryPool,
       flusher: this.#flusher,
+      failed: this.#options.onError,
     });
     const connection = this.#options.core.connect(out, () => socket.finish());
     this.#sockets.add(socket);

@@ -1,4 +1,5 @@
 import type { BlockPool } from "../base/blocks.ts";
+import type { NswapError } from "../base/errors.ts";
 import { OutQueue } from "../base/out-queue.ts";
 import type { Traffic } from "../base/traffic.ts";
 import { connectRaw } from "./raw-socket.ts";
@@ -32,6 +33,8 @@ export interface LinkSocketOptions {
   readonly nowMs: () => number;
   /** Counts what is sent. */
   readonly sent?: Traffic;
+  /** See StreamSocket. */
+  readonly failed?: (error: NswapError) => void;
 }
 
 /** What the one who dials is told of a connection: perhaps `up`, then `ended`, each once. */
@@ -54,7 +57,7 @@ export class LinkSocket<L extends DialledLink> {
     events: LinkEvents,
     options: LinkSocketOptions,
   ) {
-    const { region, sendPool, carryPool, flusher, sent } = options;
+    const { region, sendPool, carryPool, flusher, sent, failed } = options;
     this.#events = events;
     this.#nowMs = options.nowMs;
     const out = new OutQueue(sendPool, () => socket.markDirty(), sent);
@@ -65,7 +68,7 @@ export class LinkSocket<L extends DialledLink> {
         drained: () => flusher.wake(),
         ended: (error) => events.ended(error),
       },
-      { region, carryPool, flusher },
+      { region, carryPool, flusher, failed },
     );
     this.#socket = socket;
     this.link = openLink(out);

@@ -19,6 +19,8 @@ export interface NbdListenerOptions {
   flusher: TurnFlusher;
   nowMs: () => number;
   notice: (text: string) => void;
+  /** See StreamSocket. */
+  failed?: (error: NswapError) => void;
 }
 
 /** Where a listener listens. */
@@ -50,7 +52,7 @@ export class NbdListener {
   }
 
   #accept(accepted: net.Socket): void {
-    const { front, region, sendPool, carryPool, flusher, nowMs } = this.#options;
+    const { front, region, sendPool, carryPool, flusher, nowMs, failed } = this.#options;
     if (front.connections >= limits.nbdConnectionsMax) {
       accepted.destroy();
       return;
@@ -71,6 +73,7 @@ export class NbdListener {
       region,
       carryPool,
       flusher,
+      failed,
       turnBytes: limits.nbdTurnBytes,
     });
     const port = {

@@ -1,6 +1,7 @@
 import type net from "node:net";
 import { getSystemErrorName } from "node:util";
 import type { Block, BlockPool } from "../base/blocks.ts";
+import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import type { OnRead } from "./raw-socket.ts";
@@ -29,6 +30,8 @@ interface StreamSocketOptions {
   turnBytes?: number;
   /** Writes through the socket's stream even where its handle could be written to; for tests of that way. */
   plain?: boolean;
+  /** Is told, for the log, of an error of the handler that is the connection's end. */
+  failed?: ((error: NswapError) => void) | undefined;
 }
 
 /**
@@ -131,7 +134,8 @@ export class StreamSocket {
     }
     this.#out.consume(this.#writingBytes);
     this.#writingBytes = 0;
-    this.#handler.drained();
+    this.#drained();
+    if (this.#ended) return;
     if (this.#out.pieces > 0 || this.#finishing) this.markDirty();
   }
 
@@ -152,7 +156,7 @@ export class StreamSocket {
     let at = start;
     let to = Math.min(end, start + turnBytes);
     for (;;) {
-      at += this.#handler.receive(bytes, at, to);
+      at += this.#receive(bytes, at, to);
       if (at < to || to === end || this.#ended) return at - start;
       const left = this.#handler.unfinishedBytes ?? 0;
       if (left === 0) flusher.sendEarly();
@@ -160,6 +164,33 @@ export class StreamSocket {
       // Long messages are work enough, and belong together.
       to = left > turnBytes ? end : Math.min(end, at + (left > 0 ? left : turnBytes));
     }
+  }
+
+  #receive(bytes: Uint8Array, start: number, end: number): number {
+    try {
+      return this.#handler.receive(bytes, start, end);
+    } catch (error) {
+      this.#handlerFailed(error);
+      return end - start;
+    }
+  }
+
+  #drained(): void {
+    try {
+      this.#handler.drained();
+    } catch (error) {
+      this.#handlerFailed(error);
+    }
+  }
+
+  /**
+   * What a handler finds no room for ends its own connection and no other. A broken invariant, as anything else that
+   * is no error of ours, is the end of the process: its state is not to be trusted.
+   */
+  #handlerFailed(error: unknown): void {
+    if (!(error instanceof NswapError)) throw error;
+    this.#options.failed?.(error);
+    this.destroy(error);
   }
 
   #keep(bytes: Uint8Array, from: number, end: number): boolean {
@@ -196,7 +227,7 @@ export class StreamSocket {
     while (this.#carry !== undefined && !this.#ended) {
       const length = this.#carryTo - this.#carryFrom;
       bytes.set(this.#carry.bytes.subarray(this.#carryFrom, this.#carryTo), start);
-      const taken = this.#handler.receive(bytes, start, start + length);
+      const taken = this.#receive(bytes, start, start + length);
       this.#carryFrom += taken;
       if (taken < length || this.#ended) return;
       this.#releaseCarry();

@@ -28,6 +28,8 @@ export interface ClientDataPlaneOptions {
   /** Most data pages in a parity group. */
   groupSize: number;
   notice: (text: string) => void;
+  /** A connection ended by an error of our own. */
+  failed: (error: Error) => void;
 }
 
 /**
@@ -60,7 +62,7 @@ export class ClientDataPlane {
       pagesPerFrame: PAGES_PER_FRAME_MAX,
       name: options.name,
     };
-    const { notice, prover } = options;
+    const { notice, failed, prover } = options;
     this.core = new ClientCore({
       arena,
       slots: options.sizeBytes / PAGE_BYTES,
@@ -111,7 +113,7 @@ export class ClientDataPlane {
       count: limits.peerBlocks,
       blockBytes: limits.peerBlockBytes,
     });
-    const shared = { core: this.core, region, carryPool, flusher, nowMs, notice };
+    const shared = { core: this.core, region, carryPool, flusher, nowMs, notice, failed };
     this.dialer = new ServerDialer({ ...shared, sendPool: peerPool, sent: this.core.counters.sent });
     this.#listenerOptions = { ...shared, front: this.front, sendPool: nbdPool };
     this.#timer = setInterval(() => {

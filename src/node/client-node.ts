@@ -39,6 +39,7 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     redundancy,
     groupSize: options.groupSize,
     notice: (text) => log.info(text),
+    failed: (error) => log.error("a connection failed", { error: error.message }),
   });
   try {
     const ready = await serve(plane, options);

@@ -94,6 +94,7 @@ class ParityDataPlane {
     const carryPool = new HeapBlockPool(limits.parityLinksMax, limits.receiveBytesMax);
     const dialer: DemandDialer<ServerLink> = new DemandDialer({
       ...{ core, region, sendPool, carryPool, flusher: dataPort.flusher, nowMs: () => performance.now() },
+      failed: (error) => log.error("link error", { error: error.message }),
     });
     return new ParityDataPlane(core, dataPort, dialer);
   }

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import net from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
+import { NswapError } from "../../../src/base/errors.ts";
 import { OutQueue } from "../../../src/base/out-queue.ts";
 import { adoptRaw, connectRaw } from "../../../src/io/raw-socket.ts";
 import { RawWriter } from "../../../src/io/raw-writer.ts";
@@ -134,6 +135,42 @@ describe.each([{ plain: false }, { plain: true }])("a stream socket (plain: $pla
     expect(a.out.queuedBytes).toBe(0);
     expect(a.pool.taken).toBe(0);
   });
+});
+
+/** A socket whose handler throws this; gives what it was read into by hand. */
+function failing(error: Error): { read: () => boolean; told: string[] } {
+  const told: string[] = [];
+  const handler = {
+    receive: (): number => {
+      throw error;
+    },
+    drained: () => {},
+    ended: (why: Error | undefined) => told.push(`ended: ${why?.message}`),
+  };
+  const socket = new StreamSocket(new OutQueue(new HeapBlockPool(1)), handler, {
+    ...{ region: ownReceiveRegion(), carryPool: new HeapBlockPool(1) },
+    flusher: new TurnFlusher({ beforeFlush: () => {} }),
+    failed: (why) => told.push(`failed: ${why.message}`),
+  });
+  let read = (): boolean => true;
+  socket.attach((_region, onRead) => {
+    read = () => onRead(10);
+    return new net.Socket();
+  });
+  open.push(socket);
+  return { read, told };
+}
+
+test("a handler that finds no room ends its own connection, not the process", () => {
+  const { read, told } = failing(new NswapError("LIMIT_REACHED", "no room"));
+  expect(read()).toBe(false);
+  expect(told).toEqual(["failed: no room", "ended: no room"]);
+});
+
+test("a broken invariant in a handler is not taken for the connection's end", () => {
+  const { read, told } = failing(new Error("invariant broken: two and two make four"));
+  expect(read).toThrow("invariant broken");
+  expect(told).toEqual([]);
 });
 
 test("this Node lets handles be written to", async () => {
