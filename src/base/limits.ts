@@ -147,8 +147,11 @@ export const limits = {
   parityPassedMax: 16,
   /** Links of a parity server, one for each pair of client and memory server that it moves pages for. */
   parityLinksMax: 512,
-  /** Blocks that these links together may queue bytes in (peerBlockBytes each). */
-  parityLinkBlocks: 256,
+  /**
+   * Blocks that these links together may queue bytes in (peerBlockBytes each): one for each link, since a PING takes
+   * a block too, and a third of all for pages. Memory is taken by those that were used.
+   */
+  parityLinkBlocks: 768,
   /** A link to a memory server must stand within this time, or what waits for it fails. */
   parityLinkWaitMs: 1_000,
   /** After a failure to link, what needs that server fails at once for so long. */
@@ -174,6 +177,10 @@ export const limits = {
 invariant(
   limits.linkListAgainMs > limits.dataSilenceMsMax,
   "by the second list the server has ended earlier connections",
+);
+invariant(
+  limits.parityLinkBlocks * 2 >= limits.parityLinksMax * 3,
+  "each link of a parity server has a block, and there are some for pages",
 );
 invariant(limits.sendBlockBytes >= limits.receiveBytesMax, "a stalled read fits a block");
 invariant(

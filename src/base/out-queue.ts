@@ -60,6 +60,11 @@ export class OutQueue implements ByteSink {
     return last === undefined ? 0 : last.block.start + last.block.size - last.filled;
   }
 
+  /** False if a reserve of so many bytes would find no block. */
+  fits(length: number): boolean {
+    return this.room >= length || this.#pool.left > 0;
+  }
+
   reserve(length: number): number {
     // Nothing is nothing: it takes no block and wakes nobody.
     if (length === 0) return this.#last?.filled ?? 0;

@@ -12,6 +12,7 @@ import {
   getResult,
   getWide,
   Handshake,
+  HEADER_BYTES,
   LIST_END,
   META_BYTES,
   MISMATCH_BYTES,
@@ -41,6 +42,7 @@ import { InvalidateBatch } from "./invalidate-batch.ts";
 import { putLastWord } from "./last-word.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import type { ParityRequests } from "./parity-requests.ts";
+import { Ping } from "./ping.ts";
 import { Asked, Window } from "./window.ts";
 
 /**
@@ -70,10 +72,9 @@ export class ServerLink {
   readonly #result: Result = { seq: 0, index: 0, status: 0, checksum: 0 };
   readonly #mismatch: Mismatch = { groupId: 0, pageId: 0, handle: 0 };
   readonly #invalid: InvalidateBatch;
+  readonly #ping: Ping;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   #nowMs = 0;
-  #pingSentMs: number | undefined;
-  #pingDue = false;
   #goodbyeDue = false;
   #listing = false;
   /** Cursor of the LIST to be sent at the end of the turn. */
@@ -96,6 +97,7 @@ export class ServerLink {
     this.#handshake = new Handshake("connector", options.own, out, options.prover);
     this.#reader = new FrameReader(this);
     this.#invalid = new InvalidateBatch(out, () => this.hasRoom);
+    this.#ping = new Ping(out);
     this.#handshake.start();
   }
 
@@ -131,7 +133,7 @@ export class ServerLink {
   }
 
   get owed(): boolean {
-    return this.#window.outstanding > 0 || this.#pingSentMs !== undefined || this.#listing;
+    return this.#window.outstanding > 0 || this.#ping.isOwed || this.#listing;
   }
 
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
@@ -243,16 +245,8 @@ export class ServerLink {
       return new NswapError("PEER_SILENT", why, { retry: true });
     }
     if (this.up && nowMs >= this.listAgainAtMs) this.list(nowMs);
-    else if (this.up && silentMs > limits.linkPingMs) this.ping(nowMs);
+    else if (this.up && silentMs > limits.linkPingMs) this.#ping.ask();
     return undefined;
-  }
-
-  /** Asks for a sign of life, unless one is owed already. */
-  ping(nowMs: number): void {
-    if (this.owed) return;
-    this.lastHeardMs = nowMs;
-    this.#pingSentMs = nowMs;
-    this.#pingDue = true;
   }
 
   /** The client leaves for good: the server may drop all its pages. */
@@ -276,10 +270,11 @@ export class ServerLink {
       this.#invalid.dropped = false;
       this.list(nowMs);
     }
-    if (this.#listFrom !== undefined) putList(this.out, this.#listFrom);
-    this.#listFrom = undefined;
-    if (this.#pingDue) putBare(this.out, FrameType.PING);
-    this.#pingDue = false;
+    if (this.#listFrom !== undefined && this.out.fits(HEADER_BYTES)) {
+      putList(this.out, this.#listFrom);
+      this.#listFrom = undefined;
+    }
+    if (this.#ping.flush(this.owed, nowMs)) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
     if (this.#goodbyeDue) putBare(this.out, FrameType.GOODBYE);
     this.#goodbyeDue = false;
   }
@@ -335,7 +330,7 @@ export class ServerLink {
       case FrameType.MISMATCH:
         return this.#parity !== undefined;
       default:
-        return reader.type === FrameType.PONG && this.#pingSentMs !== undefined;
+        return reader.type === FrameType.PONG && this.#ping.isOwed;
     }
   }
 
@@ -394,8 +389,7 @@ export class ServerLink {
       case FrameType.MISMATCH:
         return this.#mismatches(reader);
       case FrameType.PONG:
-        this.#port.answered(this, this.#nowMs - this.#pingSentMs!);
-        this.#pingSentMs = undefined;
+        this.#port.answered(this, this.#ping.answered(this.#nowMs));
         return this.#reportCapacity(reader);
       case FrameType.ERROR:
         throw remoteError(reader);

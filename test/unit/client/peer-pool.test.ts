@@ -75,14 +75,18 @@ test("a server welcomes us, and sends what breaks the protocol, while no queue c
   giveBack(client, blocks);
 });
 
-test("an idle link is due for a sign of life while no queue can take a byte", () => {
+test("an idle link is due for a sign of life while no queue can take a byte: it waits, and stands", () => {
   const client = new TestClient();
-  client.join(memoryServer("a"));
+  const { link } = client.join(memoryServer("a"));
   const blocks = exhaust(client);
-  for (client.nowMs = 0; client.nowMs < 2 * limits.linkPingMs; client.nowMs += 100)
-    client.core.tick(client.nowMs);
+  const wait = limits.linkPingMs + 2 * limits.linkSilenceMsMax;
+  for (client.nowMs = 0; client.nowMs < wait; client.nowMs += 100) client.core.tick(client.nowMs);
+  expect([link.closed, link.owed]).toEqual([undefined, false]);
   giveBack(client, blocks);
-  expect(client.peerPool.taken).toBe(0);
+  client.turn();
+  expect(link.owed).toBe(true);
+  client.pump();
+  expect([link.owed, link.lastHeardMs, client.peerPool.taken]).toEqual([false, client.nowMs, 0]);
 });
 
 test("a client with a small pool keeps a part of it for what cannot wait, not all of it", () => {

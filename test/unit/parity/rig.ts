@@ -74,7 +74,7 @@ export class Rig {
   readonly #linkPool: ArenaBlockPool;
 
   constructor(options: Partial<ParityServerOptions> = {}, servers = 4) {
-    const linkBytes = 64 * limits.peerBlockBytes;
+    const linkBytes = limits.parityLinkBlocks * limits.peerBlockBytes;
     this.arena = new Arena((limits.parityWorkFrames + 4) * PAGE_BYTES + limits.receiveBytesMax + linkBytes);
     this.core = new ParityServerCore({
       arena: this.arena,
@@ -99,7 +99,7 @@ export class Rig {
     const { bytes, view } = this.arena;
     const start = this.arena.allocate(linkBytes);
     const blockBytes = limits.peerBlockBytes;
-    this.#linkPool = new ArenaBlockPool({ bytes, view, start, count: 64, blockBytes });
+    this.#linkPool = new ArenaBlockPool({ bytes, view, start, count: limits.parityLinkBlocks, blockBytes });
     for (let i = 1; i <= servers; i += 1) this.startServer(i);
   }
 
