@@ -169,6 +169,22 @@ export const limits = {
   parityScrubPerTick: 1,
   parityScrubAtATime: 8,
 
+  /** Bytes of log lines that wait for whoever reads them, on each of standard output and standard error. */
+  logRingBytes: 256 * KiB,
+  /** Written at a time: lines that a pipe takes whole or not at all (PIPE_BUF). */
+  logPieceBytes: 4 * KiB,
+  /** A descriptor that had no room is tried again after so long; one that failed. */
+  logRetryMs: 50,
+  logFailedRetryMs: 1_000,
+  /** A process that ends in order gives its last lines so long, and looks so often whether they are written. */
+  logFinishMsMax: 500,
+  logFinishLookMs: 5,
+  /** Lost pages that are named one by one; of more it is said how many, in lines at least so far apart … */
+  lossesNamed: 4,
+  lossNoticeMsMin: 1_000,
+  /** … and ever farther while it goes on, up to this. */
+  lossNoticeMsMax: 10_000,
+
   /** Device size: at least a page, at most what a page id and the tables of slots can address. */
   deviceBytesMin: PAGE_BYTES,
   deviceBytesMax: 2 ** 31 * PAGE_BYTES,

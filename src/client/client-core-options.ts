@@ -1,5 +1,6 @@
 import type { Hello, Prover } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
+import type { Notice } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
 import type { RedundancyMode } from "../redundancy/redundancy.ts";
 import type { ClientLimits } from "./client-limits.ts";
@@ -10,7 +11,7 @@ export interface ClientCorePort {
   /** The core has given up a link: its connection is to be closed at once. */
   linkClosed(link: ServerLink): void;
   /** Something that people want to know of. */
-  notice(text: string): void;
+  notice: Notice;
 }
 
 export interface ClientCoreOptions {

@@ -17,6 +17,7 @@ import { HedgedWrites } from "./hedged-writes.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
 import { LinkSet } from "./link-set.ts";
 import { LostSlots } from "./lost-slots.ts";
+import { LossNotices } from "./loss-notices.ts";
 import { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import { ParityRequests } from "./parity-requests.ts";
@@ -60,11 +61,13 @@ export class ClientCore implements LinkPort {
   #nowMs = 0;
   #leaving = false;
   readonly #starvation: Starvation;
+  readonly #losses: LossNotices;
 
   constructor(options: ClientCoreOptions) {
     this.#options = options;
     this.#limits = options.limits ?? clientLimits;
     this.#starvation = new Starvation(options.port.notice);
+    this.#losses = new LossNotices(options.port.notice);
     this.#arena = options.arena;
     const mode = options.redundancy ?? "none";
     const { clientFrames, accumulators, hedgesMax, writeHedgesMax } = this.#limits;
@@ -242,7 +245,7 @@ export class ClientCore implements LinkPort {
   }
 
   #lose(slot: number, why: string): void {
-    this.#options.port.notice(`slot ${slot}, page ${this.slots.pageId(slot)} is lost: ${why}`);
+    this.#losses.lost(slot, this.slots.pageId(slot), why, this.#nowMs);
     this.#release(slot);
     this.slots.setLost(slot);
     this.counters.pagesLost += 1;
@@ -270,6 +273,7 @@ export class ClientCore implements LinkPort {
     this.#nowMs = nowMs;
     this.#links.tick(nowMs);
     this.#starvation.tick(nowMs, this.#placer.length);
+    this.#losses.tick(nowMs);
     this.#redundancy.tick(nowMs);
     this.#lostSlots.tick();
     // What waits for others may have become possible without anybody's saying so.
@@ -335,8 +339,7 @@ export class ClientCore implements LinkPort {
       (operation) => this.#redundancy.operationDone(operation, ResultStatus.UNREACHABLE, 0),
     );
     this.#redundancy.holderAway(holder);
-    if (!this.#leaving)
-      this.#options.port.notice(`lost the link to "${holder.name}": ${link.closed?.message}`);
+    if (!this.#leaving) this.#losses.linkLost(holder, link.closed?.message);
   }
 
   /** True if the frame is an accumulator: its group's parity is sent again. */
@@ -366,8 +369,7 @@ export class ClientCore implements LinkPort {
     const link = this.#links.of(holder);
     if (link !== undefined) this.dropLink(link, new NswapError("PEER_CLOSED", why));
     this.counters.serversLost += 1;
-    const what = holder.role === "parity" ? "parity server" : "memory server";
-    this.#options.port.notice(`${what} "${holder.name}" is lost with ${holder.livePages} pages: ${why}`);
+    this.#losses.serverLost(holder, why);
     this.table.setDead(holder);
     this.#redundancy.holderDead(holder);
     this.#reads.lookAgain();
@@ -404,6 +406,7 @@ export class ClientCore implements LinkPort {
   /** The client ends in order: servers may drop its pages. */
   goodbye(): void {
     this.#leaving = true;
+    this.#losses.say();
     this.#links.goodbye(this.#nowMs);
   }
 

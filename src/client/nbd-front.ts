@@ -1,6 +1,7 @@
 import { type NbdExport, NbdExportTable, NbdExtents, type NbdSessionError } from "nbd-server-protocol";
 import type { Arena } from "../base/arena.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Admission } from "./admission.ts";
@@ -20,7 +21,7 @@ export interface NbdFrontOptions {
   limits?: ClientLimits;
   /** Sees to it that `flush` is called at the end of the turn. */
   wake: () => void;
-  notice: (text: string) => void;
+  notice: Notice;
 }
 
 /** The NBD side of a client: its export, its connections, and what they share. */
@@ -36,7 +37,7 @@ export class NbdFront {
   zeroBudget: number;
   lookBudget: number;
   readonly #exports: NbdExportTable;
-  readonly #notice: (text: string) => void;
+  readonly #notice: Notice;
   readonly #connections = new Set<NbdConnection>();
   readonly #zeroing: ClientRequest[] = [];
   #tickedMs: number | undefined;
@@ -78,7 +79,7 @@ export class NbdFront {
   connectionClosed(connection: NbdConnection, reason: NbdSessionError | undefined): void {
     this.#connections.delete(connection);
     if (reason !== undefined && reason.code !== "connection-lost") {
-      this.#notice(`NBD client disconnected: ${reason.message}`);
+      this.#notice("an NBD client is disconnected", { why: reason.message });
     }
   }
 

@@ -1,5 +1,6 @@
 import { highWord, lowWord } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
+import type { Notice } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
@@ -34,7 +35,7 @@ export interface PageReadsOptions {
   hedgesMax: number;
   /** The slot's page is provably lost. */
   lose: (slot: number, why: string) => void;
-  notice: (text: string) => void;
+  notice: Notice;
 }
 
 /**
@@ -182,7 +183,7 @@ export class PageReads {
     const attemptsMax = redundancy.mode === "none" ? READ_ATTEMPTS : READ_ATTEMPTS_BOTH_WAYS;
     if (!this.#stillMeans(slot, this.#frames.pageId[frame]!)) return this.#readNow(frame, slot, attemptsMax);
     const why = isMissing ? `"${from.name}" does not hold it any more` : "its bytes are not what was written";
-    if (!from.suspect) this.#options.notice(`"${from.name}" is suspect: page of slot ${slot}: ${why}`);
+    if (!from.suspect) this.#options.notice("a server is suspect", { name: from.name, slot, why }, "warn");
     from.suspect = true;
     this.#frames.attempts[frame]! += 1;
     const isHopeless =

@@ -2,6 +2,7 @@ import { highWord, lowWord } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
@@ -33,13 +34,13 @@ export interface RedundancyHostOptions {
   lose: (slot: number, why: string) => void;
   /** The link cannot be used any more. */
   drop: (link: ServerLink, error: NswapError) => void;
-  notice: (text: string) => void;
+  notice: Notice;
 }
 
 /** What the client's core does for its redundancy: frames, links and the map behind the port. */
 export class RedundancyHost implements RedundancyPort {
   readonly table: IpTable;
-  readonly notice: (text: string) => void;
+  readonly notice: Notice;
   readonly #options: RedundancyHostOptions;
   readonly #frames: FrameTable;
   readonly #filling: PageWaiter = {

@@ -1,11 +1,12 @@
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 
 /** Says from time to time that pages wait for a memory server with room. */
 export class Starvation {
-  readonly #notice: (text: string) => void;
+  readonly #notice: Notice;
   #sinceMs: number | undefined;
 
-  constructor(notice: (text: string) => void) {
+  constructor(notice: Notice) {
     this.#notice = notice;
   }
 
@@ -15,7 +16,7 @@ export class Starvation {
     else if (this.#sinceMs === undefined) this.#sinceMs = nowMs;
     else if (nowMs - this.#sinceMs > limits.starvedNoticeMs) {
       this.#sinceMs = nowMs;
-      this.#notice(`${pages} pages wait for a memory server with room`);
+      this.#notice("pages wait for a memory server with room", { pages }, "warn");
     }
   }
 }

@@ -3,6 +3,7 @@ import net from "node:net";
 import type { BlockPool } from "../base/blocks.ts";
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import { OutQueue } from "../base/out-queue.ts";
 import type { NbdConnection } from "../client/nbd-connection.ts";
 import type { NbdFront } from "../client/nbd-front.ts";
@@ -18,9 +19,9 @@ export interface NbdListenerOptions {
   carryPool: BlockPool;
   flusher: TurnFlusher;
   nowMs: () => number;
-  notice: (text: string) => void;
   /** See StreamSocket. */
   failed?: (error: NswapError) => void;
+  notice: Notice;
 }
 
 /** Where a listener listens. */
@@ -42,7 +43,9 @@ export class NbdListener {
     if ("path" in address) await clearSocketPath(address.path);
     const listener = new NbdListener(options);
     await listen(listener.#server, address);
-    listener.#server.on("error", (error) => options.notice(`cannot accept an NBD client: ${error.message}`));
+    listener.#server.on("error", (error) =>
+      options.notice("cannot accept an NBD client", { why: error.message }, "warn"),
+    );
     return listener;
   }
 
@@ -86,7 +89,7 @@ export class NbdListener {
       connection = front.connect(out, port, nowMs());
     } catch (error) {
       if (!(error instanceof NswapError)) throw error;
-      this.#options.notice(`an NBD client is turned away: ${error.message}`);
+      this.#options.notice("an NBD client is turned away", { why: error.message }, "warn");
       accepted.destroy();
       return;
     }

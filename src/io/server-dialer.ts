@@ -1,5 +1,6 @@
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { type DialledLink, isRefusal, LinkSocket, type LinkSocketOptions } from "./link-socket.ts";
 
@@ -18,7 +19,7 @@ export interface LinkOwner<L extends DialledLink> {
 
 export interface ServerDialerOptions<L extends DialledLink> extends LinkSocketOptions {
   readonly core: LinkOwner<L>;
-  readonly notice: (text: string) => void;
+  readonly notice: Notice;
   /** Refused for so long, an address that no node is heard of at is proof; default: limits.refusedMeansDeadMs. */
   readonly refusedMeansDeadMs?: number;
 }
@@ -148,7 +149,7 @@ export class ServerDialer<L extends DialledLink> {
     const { identity, name } = link.peer!;
     if (target.identity !== identity) {
       this.#lose(target, `another process answers at ${target.host}:${target.port}`);
-      notice(`linked to ${roleNames[target.role]} "${name}" at ${target.host}:${target.port}`);
+      notice(`linked to a ${roleNames[target.role]}`, { name, at: `${target.host}:${target.port}` });
     }
     target.identity = identity;
     target.upSinceMs = nowMs();
@@ -205,9 +206,8 @@ export class ServerDialer<L extends DialledLink> {
   #dialLater(target: Target<L>, why: string): void {
     if (why !== target.lastError) {
       target.lastError = why;
-      this.#options.notice(
-        `no link to "${target.label}" at ${target.host}:${target.port}: ${why}; trying again`,
-      );
+      const at = `${target.host}:${target.port}`;
+      this.#options.notice("no link to a server; trying again", { name: target.label, at, why });
     }
     target.timer = setTimeout(() => this.#dial(target), target.retryMs);
     target.retryMs = Math.min(target.retryMs * 2, limits.linkRetryMsMax);

@@ -3,6 +3,7 @@ import { type Hello, PAGES_PER_FRAME_MAX, type Prover, Role } from "../../proto/
 import { Arena } from "../base/arena.ts";
 import { ArenaBlockPool, HeapBlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
 import { ClientCore } from "../client/client-core.ts";
@@ -27,9 +28,9 @@ export interface ClientDataPlaneOptions {
   redundancy: RedundancyName;
   /** Most data pages in a parity group. */
   groupSize: number;
-  notice: (text: string) => void;
   /** A connection ended by an error of our own. */
   failed: (error: Error) => void;
+  notice: Notice;
 }
 
 /**

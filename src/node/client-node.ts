@@ -38,8 +38,8 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     prover: key,
     redundancy,
     groupSize: options.groupSize,
-    notice: (text) => log.info(text),
     failed: (error) => log.error("a connection failed", { error: error.message }),
+    notice: (message, fields, level = "info") => log[level](message, fields),
   });
   try {
     const ready = await serve(plane, options);

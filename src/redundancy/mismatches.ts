@@ -50,7 +50,10 @@ export class Mismatches {
     if (this.#found.has(pageId) || this.#found.size >= limits.mismatchesMax) return;
     if (!this.#stands(group, groupId, pageId) || groups.parityHolder[group] !== parity.index) return;
     const from = pageId === groupId ? parity : port.table.at(groups.holder[groups.memberOf(group, pageId)]!);
-    if (!from.suspect) port.notice(`"${from.name}" is suspect: its page ${pageId} is not what was written`);
+    if (!from.suspect) {
+      const why = "its bytes are not what was written";
+      port.notice("a server is suspect", { name: from.name, page: pageId, why }, "warn");
+    }
     from.suspect = true;
     this.#found.set(pageId, { group, groupId });
     this.#mend(group, pageId);

@@ -1,3 +1,4 @@
+import type { Notice } from "../base/log.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
 import type { GroupTable } from "./group-table.ts";
@@ -72,7 +73,7 @@ export interface RedundancyPort {
   pageLost(slot: number, why: string): void;
   /** Reads that wait for a holder are to be looked up anew. */
   readAgain(): void;
-  notice(text: string): void;
+  notice: Notice;
 }
 
 /** A way of protecting pages against the loss of a server. */

@@ -3,6 +3,7 @@ import { Arena } from "../base/arena.ts";
 import { ArenaBlockPool, HeapBlockPool } from "../base/blocks.ts";
 import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
+import type { Notice } from "../base/log.ts";
 import { OutQueue } from "../base/out-queue.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
@@ -38,7 +39,7 @@ export interface SimClientOptions {
   prover: Prover | undefined;
   /** True while membership hears of a server at this address. */
   isHeard: (address: string) => boolean;
-  notice: (text: string) => void;
+  notice: Notice;
 }
 
 /** A simulated client node, put together as the production one (node/client-data-plane.ts). */

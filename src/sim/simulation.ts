@@ -1,4 +1,5 @@
 import type { Prover } from "../../proto/peer/index.ts";
+import { messageText } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
 import { clientLimits } from "../client/client-limits.ts";
@@ -190,7 +191,7 @@ export class Simulation implements Victims {
       peerBlockBytes: BLOCK_BYTES,
       prover: this.#prover,
       isHeard: (address) => this.#nodes.isHeard(address, this.#queue.nowMs),
-      notice: (text) => this.#trace.event(`${host}: ${text}`),
+      notice: (message, fields) => this.#trace.event(`${host}: ${messageText(message, fields)}`),
     });
     this.clients.push(client);
     this.#network.set(host, client);

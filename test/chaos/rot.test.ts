@@ -44,7 +44,7 @@ test("a page that goes bad in a server's memory is found and made anew before it
 
     const suspect = await cluster.client.child.until(
       "word of a suspect server",
-      () => /"([a-z0-9-]+)\\?" is suspect/.exec(cluster.logOf("client"))?.[1],
+      () => /a server is suspect(?: name=|","name":")([a-z0-9-]+)/.exec(cluster.logOf("client"))?.[1],
       60_000,
     );
     expect(rotten.map(({ name }) => name)).toContain(suspect);

@@ -2,6 +2,7 @@ import { Role } from "../../proto/peer/index.ts";
 import { Arena } from "../../src/base/arena.ts";
 import { ArenaBlockPool, HeapBlockPool } from "../../src/base/blocks.ts";
 import { limits } from "../../src/base/limits.ts";
+import { messageText, type Notice } from "../../src/base/log.ts";
 import { OutQueue } from "../../src/base/out-queue.ts";
 import { PAGE_BYTES } from "../../src/base/page.ts";
 import { Prng } from "../../src/base/prng.ts";
@@ -67,6 +68,7 @@ export class TestClient {
   readonly nbdPool: ArenaBlockPool;
   readonly wires: Wire[] = [];
   readonly notices: string[] = [];
+  notice: Notice = (message, fields) => void this.notices.push(messageText(message, fields));
   nowMs = 0;
   readonly region: number;
 
@@ -99,7 +101,7 @@ export class TestClient {
           const wire = this.wires.find((one) => one.link === link);
           if (wire !== undefined) this.cut(wire);
         },
-        notice: (text) => this.notices.push(text),
+        notice: (...said) => this.notice(...said),
       },
     });
     this.front = new NbdFront({
@@ -109,7 +111,7 @@ export class TestClient {
       sizeBytes: slots * PAGE_BYTES,
       answerBytesMax: nbdBytes,
       wake: () => {},
-      notice: (text) => this.notices.push(text),
+      notice: (...said) => this.notice(...said),
     });
     const { bytes, view } = this.arena;
     this.region = this.arena.allocate(limits.receiveBytesMax);

@@ -113,7 +113,7 @@ describe("a full server", () => {
     for (client.nowMs = 0; client.nowMs < 2.5 * limits.starvedNoticeMs; client.nowMs += limits.tickMs) {
       client.core.tick(client.nowMs);
     }
-    expect(client.notices).toEqual(Array(2).fill("3 pages wait for a memory server with room"));
+    expect(client.notices).toEqual(Array(2).fill("pages wait for a memory server with room pages=3"));
   });
 });
 
@@ -333,7 +333,9 @@ describe("wrong bytes", () => {
     const { client, outcome } = flippedRead(3);
     expect(outcome).toMatchObject({ result: PageResult.LOST, bytes: undefined });
     expect(client.core.slots.lost).toBe(1);
-    expect(client.notices.some((text) => /slot 3, page \d+ is lost: its bytes/.test(text))).toBe(true);
+    expect(client.notices.some((text) => /a page is lost slot=3 page=\d+ why="its bytes/.test(text))).toBe(
+      true,
+    );
     expect(client.wires[0]!.server.snapshot().pagesHeld).toBe(0);
     expectAtRest(client);
   });

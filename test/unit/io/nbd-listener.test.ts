@@ -24,7 +24,7 @@ async function listener(client: TestClient): Promise<NbdListener> {
       carryPool: new HeapBlockPool(4, limits.receiveBytesMax),
       flusher: new TurnFlusher({ beforeFlush: () => client.turn() }),
       nowMs: () => performance.now(),
-      notice: (text) => client.notices.push(text),
+      notice: client.notice,
     },
   );
   ends.push(() => made.close());

@@ -33,7 +33,7 @@ function dialer(client: TestClient, refusedMeansDeadMs?: number): ServerDialer<S
     carryPool: new HeapBlockPool(4, limits.receiveBytesMax),
     flusher,
     nowMs: () => performance.now(),
-    notice: (text) => client.notices.push(text),
+    notice: client.notice,
   });
   ends.push(() => made.stop());
   return made;

@@ -1,3 +1,4 @@
+import type { Notice } from "../../../src/base/log.ts";
 import { Prng } from "../../../src/base/prng.ts";
 import type { Holder, HolderRole } from "../../../src/placement/holder.ts";
 import { IpTable } from "../../../src/placement/ip-table.ts";
@@ -117,7 +118,7 @@ export class FakePort implements RedundancyPort {
   describe(): void {}
   recover(): void {}
   readAgain(): void {}
-  notice(_text: string): void {}
+  notice: Notice = () => {};
 }
 
 const over = (port: FakePort, mode: "mirror" | "parity", pagesPerSecond = 1_000_000): LoggedRedundancy =>

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ResultStatus } from "../../../proto/peer/index.ts";
+import { messageText } from "../../../src/base/log.ts";
 import { GroupState } from "../../../src/redundancy/group-table.ts";
 import { OperationKind } from "./fake-port.ts";
 import { ParityRig } from "./parity-rig.ts";
@@ -142,8 +143,8 @@ describe("what a scrub has found wrong is made anew", () => {
 
   it("and said once", () => {
     const notices: string[] = [];
-    rig.port.notice = (text: string) => notices.push(text);
+    rig.port.notice = (message, fields) => void notices.push(messageText(message, fields));
     for (let i = 0; i < 100; i += 1) find(100);
-    expect(notices).toEqual([expect.stringContaining('"a" is suspect')]);
+    expect(notices).toEqual([expect.stringContaining("a server is suspect name=a page=100 ")]);
   });
 });
