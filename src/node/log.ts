@@ -1,4 +1,5 @@
-import type { Log, LogFields } from "../base/log.ts";
+import { fieldCharsMax, type Log, type LogFields, messageText } from "../base/log.ts";
+import type { LineSink } from "../io/line-sink.ts";
 
 export type LogFormat = "text" | "json";
 export type LogLevel = "debug" | "info" | "warn" | "error";
@@ -7,7 +8,6 @@ const levels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const repeatsPerWindow = 5;
 const windowMs = 10_000;
 const messagesRememberedMax = 256;
-const fieldCharsMax = 400;
 
 export interface LogOptions {
   readonly format: LogFormat;
@@ -17,85 +17,117 @@ export interface LogOptions {
   readonly level?: LogLevel;
   /** Takes a line with its end; default standard error. */
   readonly write?: (line: string) => void;
-  /** Milliseconds since the epoch; default the clock. */
+  /** What a line says of the time, in milliseconds since the epoch; default the wall clock. */
+  readonly wallMs?: () => number;
+  /** What the rate is measured by, in milliseconds; default a clock that nobody can set. */
   readonly nowMs?: () => number;
+  /** Calls `act` after so long; default a timer that keeps no process alive. */
+  readonly later?: (act: () => void, ms: number) => void;
 }
 
+/** Lines of one message within a window. */
 interface Repeats {
   windowEndMs: number;
   count: number;
-  suppressed: number;
+  leftOut: number;
 }
 
 /**
- * A log on standard error, one line an event. Of one message at most 5 lines in 10 s are written; the next one after
- * that says how many were left out, so that a fault that repeats cannot fill a disk or slow down a node.
+ * A log, one line an event. Of one message at most 5 lines in 10 s are written; the next one after that, or else a line
+ * of its own, says how many were left out, so that a fault that repeats cannot fill a disk or slow down a node.
  */
 export function createLog(options: LogOptions): Log {
-  const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  const nowMs = options.nowMs ?? Date.now;
-  const least = levels.indexOf(options.level ?? "info");
-  const repeats = new Map<string, Repeats>();
-  const say = (level: LogLevel, message: string, fields: LogFields = {}) => {
-    if (levels.indexOf(level) < least) return;
-    const now = nowMs();
-    const left = admit(repeats, `${level} ${message}`, now);
-    if (left === null) return;
-    const all = left === 0 ? fields : { ...fields, leftOut: left };
-    const time = new Date(now).toISOString();
-    write(
-      options.format === "json"
-        ? jsonLine(time, level, options.name, message, all)
-        : textLine(time, level, message, all),
-    );
-  };
+  const limited = new LimitedLog(options);
   return {
-    debug: (message, fields) => say("debug", message, fields),
-    info: (message, fields) => say("info", message, fields),
-    warn: (message, fields) => say("warn", message, fields),
-    error: (message, fields) => say("error", message, fields),
+    debug: (message, fields) => limited.say("debug", message, fields),
+    info: (message, fields) => limited.say("info", message, fields),
+    warn: (message, fields) => limited.say("warn", message, fields),
+    error: (message, fields) => limited.say("error", message, fields),
   };
 }
 
-/** How many lines of this message were left out before this one, or null if this one is left out too. */
-function admit(repeats: Map<string, Repeats>, key: string, nowMs: number): number | null {
-  const seen = repeats.get(key);
-  if (seen && nowMs < seen.windowEndMs) {
-    seen.count++;
-    if (seen.count <= repeatsPerWindow) return 0;
-    seen.suppressed++;
-    return null;
+/** A log whose lines go to the sink, and what the sink says of lines that it dropped. */
+export function logTo(sink: LineSink, options: Pick<LogOptions, "format" | "name">): Log {
+  const text = "lines of the log were dropped: nobody read them in time";
+  sink.describeDropped = (count) => formatLine(options, Date.now(), "warn", text, { count });
+  return createLog({ ...options, write: (line) => sink.write(line) });
+}
+
+class LimitedLog {
+  readonly #options: LogOptions;
+  readonly #least: number;
+  readonly #write: (line: string) => void;
+  readonly #wallMs: () => number;
+  readonly #nowMs: () => number;
+  readonly #later: (act: () => void, ms: number) => void;
+  readonly #repeats = new Map<string, Repeats>();
+
+  constructor(options: LogOptions) {
+    this.#options = options;
+    this.#least = levels.indexOf(options.level ?? "info");
+    this.#write = options.write ?? ((line) => void process.stderr.write(line));
+    this.#wallMs = options.wallMs ?? Date.now;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+    this.#later = options.later ?? ((act, ms) => void setTimeout(act, ms).unref());
   }
-  if (!seen && repeats.size >= messagesRememberedMax) {
-    for (const oldest of repeats.keys()) {
-      repeats.delete(oldest);
-      break;
+
+  say(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (levels.indexOf(level) < this.#least) return;
+    const leftOut = this.#admit(level, message);
+    if (leftOut === null) return;
+    this.#put(level, message, leftOut === 0 ? fields : { ...fields, leftOut });
+  }
+
+  #put(level: LogLevel, message: string, fields: LogFields): void {
+    this.#write(formatLine(this.#options, this.#wallMs(), level, message, fields));
+  }
+
+  /** How many lines of this message were left out before this one, or null if this one is left out too. */
+  #admit(level: LogLevel, message: string): number | null {
+    const key = `${level} ${message}`;
+    const nowMs = this.#nowMs();
+    const seen = this.#repeats.get(key);
+    if (seen && nowMs < seen.windowEndMs) {
+      seen.count++;
+      if (seen.count <= repeatsPerWindow) return 0;
+      seen.leftOut++;
+      if (seen.leftOut === 1) {
+        this.#later(() => this.#sayLeftOut(seen, level, message), seen.windowEndMs - nowMs);
+      }
+      return null;
+    }
+    if (!seen && this.#repeats.size >= messagesRememberedMax) this.#forgetOldest();
+    this.#repeats.set(key, { windowEndMs: nowMs + windowMs, count: 1, leftOut: 0 });
+    const leftOut = seen?.leftOut ?? 0;
+    if (seen) seen.leftOut = 0;
+    return leftOut;
+  }
+
+  /** The window is over and no other line of this message has said it. */
+  #sayLeftOut(repeats: Repeats, level: LogLevel, message: string): void {
+    const { leftOut } = repeats;
+    if (leftOut === 0) return;
+    repeats.leftOut = 0;
+    this.#put(level, message, { leftOut });
+  }
+
+  #forgetOldest(): void {
+    for (const oldest of this.#repeats.keys()) {
+      this.#repeats.delete(oldest);
+      return;
     }
   }
-  repeats.set(key, { windowEndMs: nowMs + windowMs, count: 1, suppressed: 0 });
-  return seen?.suppressed ?? 0;
 }
 
-function textLine(time: string, level: LogLevel, message: string, fields: LogFields): string {
-  let line = `${time} ${level.padEnd(5)} ${message}`;
-  for (const [key, value] of Object.entries(fields)) {
-    if (value !== undefined) line += ` ${key}=${fieldText(value)}`;
-  }
-  return `${line}\n`;
-}
-
-function fieldText(value: string | number | boolean | null): string {
-  const text = String(value).slice(0, fieldCharsMax);
-  return /^[\x21\x23-\x7e]+$/.test(text) ? text : JSON.stringify(text).replace(/[\x7f-\x9f]/g, "?");
-}
-
-function jsonLine(
-  time: string,
+function formatLine(
+  { format, name }: Pick<LogOptions, "format" | "name">,
+  wallMs: number,
   level: LogLevel,
-  name: string | undefined,
   message: string,
   fields: LogFields,
 ): string {
+  const time = new Date(wallMs).toISOString();
+  if (format === "text") return `${time} ${level.padEnd(5)} ${messageText(message, fields)}\n`;
   const bounded = Object.entries(fields).map(([key, value]) => [
     key,
     typeof value === "string" ? value.slice(0, fieldCharsMax) : value,

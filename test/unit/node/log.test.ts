@@ -3,9 +3,17 @@ import { createLog, type LogOptions } from "../../../src/node/log.ts";
 
 function recording(options: Partial<LogOptions> = {}) {
   const lines: string[] = [];
-  const clock = { nowMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6) };
-  const write = (line: string) => lines.push(line);
-  return { lines, clock, log: createLog({ format: "text", write, nowMs: () => clock.nowMs, ...options }) };
+  const clock = { nowMs: 0, wallMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6) };
+  const timers: { act: () => void; ms: number }[] = [];
+  const log = createLog({
+    format: "text",
+    write: (line) => lines.push(line),
+    wallMs: () => clock.wallMs,
+    nowMs: () => clock.nowMs,
+    later: (act, ms) => timers.push({ act, ms }),
+    ...options,
+  });
+  return { lines, clock, timers, log };
 }
 
 describe("the log", () => {
@@ -44,6 +52,27 @@ describe("the log", () => {
     clock.nowMs += 10_000;
     log.warn("again");
     expect(lines.at(-1)).toContain("again leftOut=95");
+  });
+
+  it("says how many were left out even if the message does not come again", () => {
+    const { log, lines, clock, timers } = recording();
+    for (let i = 0; i < 100; i++) log.warn("again", { i });
+    expect(timers.map(({ ms }) => ms)).toEqual([10_000]);
+    clock.nowMs += 10_000;
+    timers[0].act();
+    expect(lines.at(-1)).toMatch(/ warn {2}again leftOut=95\n$/);
+    log.warn("again");
+    expect(lines.at(-1)).toMatch(/again\n$/);
+    expect(lines).toHaveLength(7);
+  });
+
+  it("that had reached its limit is not silent for a day when the clock is set back a day", () => {
+    const { log, lines, clock } = recording();
+    for (let i = 0; i < 6; i++) log.warn("again");
+    clock.wallMs -= 24 * 3600_000;
+    clock.nowMs += 10_000;
+    log.warn("again");
+    expect(lines.at(-1)).toMatch(/^2026-01-01T03:04:05\.006Z warn {2}again leftOut=1\n$/);
   });
 
   it("remembers a bounded number of messages", () => {
