@@ -2,4 +2,5 @@
 import { main } from "../src/cli/main.ts";
 import { processHost } from "../src/cli/process-host.ts";
 
-process.exit(await main(["parity", ...process.argv.slice(2)], processHost()));
+const host = processHost();
+await host.end(await main(["parity", ...process.argv.slice(2)], host));

@@ -1,5 +1,5 @@
 import { ConfigError } from "../base/config-error.ts";
-import { createLog } from "../node/log.ts";
+import { logTo } from "../node/log.ts";
 import { loadClientNode } from "../node/node-loader.ts";
 import type { ClientOptions } from "../node/options.ts";
 import { runNode } from "../node/run-node.ts";
@@ -52,7 +52,7 @@ export const clientCommand: Command = {
   async run(commandLine, host) {
     const values = given(clientSpecs, commandLine, host);
     const options = clientOptions(values);
-    const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+    const log = logTo(host.log, { format: options.log, name: options.name });
     loadKey(options.keyFile);
     if (options.peers.length === 0) log.warn("no --peer given: this client waits for others to find it");
     try {

@@ -1,11 +1,16 @@
 import type { Argv } from "yargs";
+import type { LineSink } from "../io/line-sink.ts";
 import type { NodeHost } from "../node/run-node.ts";
 import type { OptionSpecs } from "./option-spec.ts";
 
 /** What the command line runs within: a process, or a test's stand-in for one. */
 export interface CliHost extends NodeHost {
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** Writes to standard error. */
+  /** Where a node's log goes: standard error, never waited for. */
+  readonly log: LineSink;
+  /** Writes to standard output, as a command does that ends: it waits for who reads. */
+  print(text: string): void;
+  /** Writes to standard error in the same way. */
   complain(text: string): void;
   /** The terminal's size if standard output is one, else null. */
   terminal(): { columns: number; rows: number } | null;

@@ -4,7 +4,7 @@ import { silentLog } from "../base/log.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import { checkAddressPolicy } from "../node/address-policy.ts";
 import { LocalCluster, type LocalOptions } from "../node/local-cluster.ts";
-import { createLog, type LogFormat } from "../node/log.ts";
+import { type LogFormat, logTo } from "../node/log.ts";
 import { sayRedundancy } from "../node/redundancy-choice.ts";
 import { runNode } from "../node/run-node.ts";
 import { catalog } from "./catalog.ts";
@@ -74,7 +74,7 @@ export const localCommand: Command = {
   async run(commandLine, host) {
     const values = given(localSpecs, commandLine, host);
     const options = localOptions(values);
-    const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+    const log = logTo(host.log, { format: options.log, name: options.name });
     const key = loadKey(options.keyFile);
     const addresses = { "--control": options.control, "--nbd": options.client.nbd };
     // Refused here before anything starts; what is only warned about is for the nodes themselves to say.
@@ -84,7 +84,7 @@ export const localCommand: Command = {
       file: process.execPath,
       args: [...process.execArgv, fileURLToPath(new URL("../../bin/nswap.js", import.meta.url))],
     };
-    const line = (label: string, text: string) => host.complain(labelled(label, text, options.log));
+    const line = (label: string, text: string) => host.log.write(labelled(label, text, options.log));
     try {
       const cluster = await LocalCluster.start(options, { program, key, log, line });
       return await runNode(cluster, options.log, log, host);

@@ -2,7 +2,7 @@ import { ConfigError } from "../base/config-error.ts";
 import { limits } from "../base/limits.ts";
 import { type MemoryInfo, readMemoryInfo } from "../io/meminfo.ts";
 import { checkAddressPolicy } from "../node/address-policy.ts";
-import { createLog } from "../node/log.ts";
+import { logTo } from "../node/log.ts";
 import { loadMemoryNode } from "../node/node-loader.ts";
 import type { ServerOptions } from "../node/options.ts";
 import { runNode } from "../node/run-node.ts";
@@ -57,7 +57,7 @@ export async function runServer(
   host: CliHost,
 ): Promise<number> {
   const options = serverOptions(given(serverSpecs, commandLine, host), readMemoryInfo(), role);
-  const log = createLog({ format: options.log, name: options.name, write: (line) => host.complain(line) });
+  const log = logTo(host.log, { format: options.log, name: options.name });
   const { listen, control, insecure, keyFile } = options;
   const hasKey = loadKey(keyFile) !== null;
   checkAddressPolicy({ addresses: { "--listen": listen, "--control": control }, hasKey, insecure }, log);

@@ -1,11 +1,12 @@
 import type { Log } from "../base/log.ts";
+import type { LineSink } from "../io/line-sink.ts";
 import type { LogFormat } from "./log.ts";
 import { formatReadyLine, type RunningNode } from "./running-node.ts";
 
 /** What a node is run within: a process, or a test's stand-in for one. */
 export interface NodeHost {
-  /** Writes to standard output. */
-  print(text: string): void;
+  /** Where the ready line goes: standard output, never waited for. */
+  readonly output: LineSink;
   on(event: NodeJS.Signals | "disconnect", listener: () => void): unknown;
   off(event: NodeJS.Signals | "disconnect", listener: () => void): unknown;
 }
@@ -44,7 +45,7 @@ export async function runNode(
   for (const signal of endSignals) host.on(signal, onSignal);
   host.on("disconnect", onOrphaned);
   try {
-    host.print(formatReadyLine(node.ready, format));
+    host.output.write(formatReadyLine(node.ready, format));
     await node.ended;
     return 0;
   } catch (error) {

@@ -1,4 +1,14 @@
 import type { CliHost } from "../../../src/cli/command.ts";
+import { droppedText, type LineSink } from "../../../src/io/line-sink.ts";
+
+class FakeSink implements LineSink {
+  describeDropped = droppedText;
+  constructor(readonly write: (line: string) => void) {}
+  async finish(): Promise<boolean> {
+    return true;
+  }
+  lastWords(): void {}
+}
 
 /** A stand-in for the process: keeps what was written, sends signals when told. */
 export class FakeHost implements CliHost {
@@ -8,6 +18,9 @@ export class FakeHost implements CliHost {
   readonly #listeners = new Map<string, Set<() => void>>();
 
   constructor(readonly environment: Record<string, string | undefined> = {}) {}
+
+  readonly output: LineSink = new FakeSink((line) => this.print(line));
+  readonly log: LineSink = new FakeSink((line) => this.complain(line));
 
   print(text: string): void {
     this.out += text;

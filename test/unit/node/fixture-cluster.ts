@@ -12,4 +12,5 @@ const cluster = await LocalCluster.start(JSON.parse(options), {
   log,
   line: (label, text) => process.stderr.write(`[${label}] ${text}\n`),
 });
-process.exit(await runNode(cluster, "text", log, processHost()));
+const host = processHost();
+await host.end(await runNode(cluster, "text", log, host));

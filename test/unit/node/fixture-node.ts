@@ -67,4 +67,5 @@ const node: RunningNode = {
   },
   stop: tellEnded,
 };
-process.exit(await runNode(node, "text", log, processHost() satisfies NodeHost));
+const host = processHost();
+await host.end(await runNode(node, "text", log, host satisfies NodeHost));
