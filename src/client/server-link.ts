@@ -136,6 +136,11 @@ export class ServerLink {
     return this.#window.outstanding > 0 || this.#ping.isOwed || this.#listing;
   }
 
+  /** True while something waits to be encoded or sent. */
+  get hasMore(): boolean {
+    return this.out.queuedBytes > 0 || this.#gets.length > 0 || this.#parities.length > 0;
+  }
+
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
     if (this.#closed !== undefined) return end - start;
     this.#nowMs = nowMs;

@@ -11,12 +11,12 @@ import { newPageMeta } from "../server/page-meta.ts";
 import type { GroupTable } from "./group-table.ts";
 import { Batch, type BatchOwner, type BatchQueue, type Job, JobKind } from "./job.ts";
 import type { ParityCounters } from "./parity-counters.ts";
-import type { PagePort } from "./server-links.ts";
+import type { FetchFor, PagePort } from "./server-links.ts";
 import type { ServerTable } from "./server-table.ts";
 
 /** Moves pages between work frames and memory servers. */
 export interface PageMover {
-  fetch(client: ClientRecord, server: number, frame: number, urgent: boolean): void;
+  fetch(client: ClientRecord, server: number, frame: number, whom: FetchFor): void;
   put(client: ClientRecord, server: number, frame: number): void;
 }
 
@@ -44,6 +44,11 @@ const SPARE_BATCHES_MAX = 512;
 const URGENT_SHARE = 0.3;
 /** Bit of `Job.wrongSources` for a source that is not one of the members. */
 const NO_MEMBER = 1 << 30;
+const fetchedFor = (kind: JobKind): FetchFor => {
+  if (kind === JobKind.RECOVER) return "reader";
+  return kind === JobKind.SCRUB ? "scrub" : "work";
+};
+
 /** Frames belong to jobs, not to those who wait for pages of an NBD client. */
 const NOBODY: PageWaiter = { pageDone() {} };
 
@@ -195,7 +200,7 @@ export class Engine implements PagePort {
     for (let i = 0; i < job.sources && !job.settled; i += 1) {
       if (job.sourceServers[i] === OWN_STORE) this.#addOwn(job, job.sourceIds[i]!);
     }
-    const urgent = job.batch.kind === JobKind.RECOVER;
+    const whom = fetchedFor(job.batch.kind);
     for (let i = 0; i < job.sources && !job.settled; i += 1) {
       const server = job.sourceServers[i]!;
       if (server === OWN_STORE) continue;
@@ -204,7 +209,7 @@ export class Engine implements PagePort {
       this.#jobOf[frame] = job;
       job.outstanding += 1;
       job.batch.outstanding += 1;
-      this.#mover().fetch(job.batch.client!, server, frame, urgent);
+      this.#mover().fetch(job.batch.client!, server, frame, whom);
     }
     this.#returned(job);
   }

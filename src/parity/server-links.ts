@@ -42,6 +42,9 @@ export interface ServerLinksOptions {
 /** Pages in one PUTPAGE. */
 const PUT_PAGES = 32;
 
+/** Who a page is fetched for: a reader, who waits for it; a client's other work; or nobody but the scrub. */
+export type FetchFor = "reader" | "work" | "scrub";
+
 /** What one client has at one memory server, as far as it is used: a link, or the wish for one. */
 interface Route {
   readonly client: ClientRecord;
@@ -56,6 +59,7 @@ interface Route {
   wantedMs: number | undefined;
   /** Until then nothing is tried again. */
   refusedUntilMs: number;
+  /** When it was last used for a client. */
   usedMs: number;
 }
 
@@ -79,10 +83,10 @@ export class ServerLinks implements LinkPort {
   }
 
   /** Asks for the page `frames.pageId` of the client. Its frame comes back by `pages`, at once if there is no way. */
-  fetch(client: ClientRecord, server: number, frame: number, _urgent: boolean): void {
-    const route = this.#route(client, server);
+  fetch(client: ClientRecord, server: number, frame: number, whom: FetchFor): void {
+    const route = this.#route(client, server, whom === "reader");
     if (route === undefined) return this.#options.pages.unreachable(frame);
-    route.usedMs = this.#clockMs;
+    if (whom !== "scrub") route.usedMs = this.#clockMs;
     if (route.link?.up) return route.link.getPage(frame);
     route.gets.push(frame);
     this.#want(route);
@@ -90,15 +94,15 @@ export class ServerLinks implements LinkPort {
 
   /** Puts the page in a frame, whose columns say what it is, on a server; its frame comes back through `pages`. */
   put(client: ClientRecord, server: number, frame: number): void {
-    const route = this.#route(client, server);
+    const route = this.#route(client, server, false);
     if (route === undefined) return this.#options.pages.unreachable(frame);
     route.usedMs = this.#clockMs;
     route.puts.push(frame);
     if (!route.link?.up) this.#want(route);
   }
 
-  /** The way to a server, if one may be tried now. */
-  #route(client: ClientRecord, server: number): Route | undefined {
+  /** The way to a server, if one may be tried now; where there are too many, one that is urgent ends another. */
+  #route(client: ClientRecord, server: number, isUrgent: boolean): Route | undefined {
     if (server === NO_SERVER) return undefined;
     let routes = this.#routes.get(client);
     if (routes === undefined) {
@@ -111,8 +115,22 @@ export class ServerLinks implements LinkPort {
       routes.set(server, route);
     }
     if (route.link?.up) return route;
-    const noMore = route.link === undefined && route.wantedMs === undefined && this.#full;
-    return noMore || this.#clockMs < route.refusedUntilMs ? undefined : route;
+    if (this.#clockMs < route.refusedUntilMs) return undefined;
+    const isNew = route.link === undefined && route.wantedMs === undefined;
+    if (isNew && this.#full && !(isUrgent && this.#makeRoom())) return undefined;
+    return route;
+  }
+
+  /** Ends the link that was used longest ago, of those that nothing is on its way on; false if there is none. */
+  #makeRoom(): boolean {
+    let oldest: Route | undefined;
+    for (const [link, route] of this.#byLink) {
+      if (oldest !== undefined && route.usedMs >= oldest.usedMs) continue;
+      if (link.up && !link.owed && !link.hasMore && route.puts.length === 0) oldest = route;
+    }
+    if (oldest?.link === undefined) return false;
+    this.#end(oldest, oldest.link);
+    return true;
   }
 
   get #full(): boolean {

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { PageStatus } from "../../../proto/peer/index.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { pageOf } from "../server/test-client.ts";
@@ -32,4 +32,46 @@ it("links that fall idle together ask for a sign of life together, and none is d
   rig.pass(2 * limits.linkPingMs);
   const { parity, links } = rig.core.snapshot();
   expect({ lost: parity.linksLost, links }).toEqual({ lost: 0, links: limits.parityLinksMax });
+});
+
+describe("when there are as many links as may be", () => {
+  it("a reader of one client more gets those that were used longest ago", () => {
+    const rig = new Rig({}, servers.length);
+    const clients = clientsOf(rig, limits.parityLinksMax / servers.length + 1);
+    const last = clients.pop()!;
+    readAll(rig, clients);
+    rig.pass(1_000);
+    readAll(rig, clients.slice(1));
+    rig.pass(1_000);
+    readAll(rig, [last]);
+    expect(rig.core.snapshot().links).toBe(limits.parityLinksMax);
+    rig.wanted.length = 0;
+    readAll(rig, clients.slice(1));
+    expect(rig.wanted).toEqual([]);
+  });
+
+  it("links that owe an answer are left alone, and the reader is told that its page cannot be had now", () => {
+    const rig = new Rig({}, servers.length);
+    const clients = clientsOf(rig, limits.parityLinksMax / servers.length + 1);
+    const last = clients.pop()!;
+    readAll(rig, clients);
+    for (const server of servers) rig.held.add(server);
+    const [first] = servers;
+    const entry = { pageId: 11, checksum: rig.checksum(pageOf(11), 11), sources: [at(10 + first!, first!)] };
+    rig.pass(limits.linkPingMs + limits.tickMs);
+    expect(last.recover([entry]).statuses()).toEqual([PageStatus.MISSING]);
+    expect(rig.core.snapshot().links).toBe(limits.parityLinksMax);
+  });
+});
+
+it("the scrub alone keeps no link", () => {
+  const rig = new Rig({ scrubPerTick: 1 }, 2);
+  rig.putPages(1, [11]);
+  rig.putPages(2, [12]);
+  const client = new ParityClient(rig).introduce([1, 2]);
+  client.close(50, [rig.memberOf(11, 1), rig.memberOf(12, 2)]).settle();
+  rig.pass(3 * limits.parityLinkIdleMs);
+  const { scrub, parity } = rig.core.snapshot();
+  expect(scrub.scrubbed).toBeGreaterThan(100);
+  expect(parity.linksMade).toBeGreaterThan(2);
 });
