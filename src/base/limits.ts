@@ -111,8 +111,10 @@ export const limits = {
   /** Connections to an address refused for so long: the process that was there is gone. */
   refusedMeansDeadMs: 10_000,
 
-  /** Connections to a memory server's data port. */
+  /** Connections to a memory server's data port that have said who they are. */
   dataConnectionsMax: 1024,
+  /** Those that have not yet, beside them: one more ends the oldest. */
+  dataHandshakesMax: 256,
   /** A connection to a data port must have said who it is within this time. */
   handshakeMsMax: 5_000,
   /** Bytes of answers queued on one data connection before its requests are left unread. */

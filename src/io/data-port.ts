@@ -1,9 +1,10 @@
 import net from "node:net";
-import { putError, WireError } from "../../proto/peer/index.ts";
+import { PeerError, putError, WireError } from "../../proto/peer/index.ts";
 import { HeapBlockPool } from "../base/blocks.ts";
 import { limits } from "../base/limits.ts";
 import { OutQueue } from "../base/out-queue.ts";
 import type { DataServer } from "../server/data-server.ts";
+import type { ServerConnection } from "../server/server-connection.ts";
 import { listen } from "./nbd-listener.ts";
 import { adoptRaw } from "./raw-socket.ts";
 import { ownReceiveRegion } from "./receive-region.ts";
@@ -17,6 +18,7 @@ export interface DataPortOptions {
   /** The listening socket failed after it was bound; or a connection did, for no fault of the other side. */
   onError: (error: Error) => void;
   connectionsMax?: number;
+  handshakesMax?: number;
 }
 
 /** The pool for a data port's answers, as limits say. */
@@ -28,16 +30,20 @@ export class DataPort {
   readonly #options: DataPortOptions;
   readonly #server: net.Server;
   readonly #connectionsMax: number;
+  readonly #handshakesMax: number;
   readonly #region = ownReceiveRegion();
   readonly #carryPool: HeapBlockPool;
   readonly #flusher: TurnFlusher;
   readonly #sockets = new Set<StreamSocket>();
+  /** Those of them that have not said who they are, in the order in which they came. */
+  readonly #strangers = new Set<StreamSocket>();
   readonly #refused = new Set<net.Socket>();
 
   private constructor(options: DataPortOptions) {
     this.#options = options;
     this.#connectionsMax = options.connectionsMax ?? limits.dataConnectionsMax;
-    this.#carryPool = new HeapBlockPool(this.#connectionsMax, limits.receiveBytesMax);
+    this.#handshakesMax = options.handshakesMax ?? limits.dataHandshakesMax;
+    this.#carryPool = new HeapBlockPool(this.#connectionsMax + this.#handshakesMax, limits.receiveBytesMax);
     this.#flusher = new TurnFlusher({
       beforeFlush: () => options.core.flush(),
     });
@@ -68,19 +74,27 @@ export class DataPort {
   }
 
   #accept(accepted: net.Socket): void {
-    if (this.#sockets.size >= this.#connectionsMax) {
+    if (this.#sockets.size - this.#strangers.size >= this.#connectionsMax) {
       this.#refuse(accepted);
       return;
     }
+    // Whoever means to say who it is does so at once: it is the silent ones that have been here for long.
+    const [oldest] = this.#strangers;
+    if (this.#strangers.size >= this.#handshakesMax) oldest?.destroy();
     const out = new OutQueue(this.#options.sendPool, () => socket.markDirty());
     const handler: StreamHandler = {
-      receive: (bytes, start, end) => connection.receive(bytes, start, end),
+      receive: (bytes, start, end) => {
+        const taken = connection.receive(bytes, start, end);
+        if (connection.client !== undefined && this.#strangers.delete(socket)) this.#count(connection);
+        return taken;
+      },
       drained: () => {
         connection.resume();
         socket.resume();
       },
       ended: () => {
         this.#sockets.delete(socket);
+        this.#strangers.delete(socket);
         connection.disconnected();
       },
     };
@@ -92,7 +106,18 @@ export class DataPort {
     });
     const connection = this.#options.core.connect(out, () => socket.finish());
     this.#sockets.add(socket);
+    this.#strangers.add(socket);
     socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));
+  }
+
+  /** One more that has said who it is: of several at a time, the last may be one too many. */
+  #count(connection: ServerConnection): void {
+    if (this.#sockets.size - this.#strangers.size <= this.#connectionsMax) return;
+    connection.close(new PeerError(WireError.TOO_MANY_CONNECTIONS, this.#tooMany));
+  }
+
+  get #tooMany(): string {
+    return `this server takes at most ${this.#connectionsMax} connections`;
   }
 
   /** Says why before it closes; reads on meanwhile, or the system would drop what was said with the connection. */
@@ -108,9 +133,8 @@ export class DataPort {
       clearTimeout(timer);
       this.#refused.delete(socket);
     });
-    const text = `this server takes at most ${this.#connectionsMax} connections`;
     const out = new OutQueue(new HeapBlockPool(1, limits.dataBlockBytes));
-    putError(out, WireError.TOO_MANY_CONNECTIONS, text);
+    putError(out, WireError.TOO_MANY_CONNECTIONS, this.#tooMany);
     socket.end(out.piece(0));
     socket.on("data", () => {});
     socket.resume();

@@ -12,7 +12,10 @@ afterEach(() => {
   for (const end of clean.splice(0).reverse()) end();
 });
 
-async function startPort(connectionsMax = 8): Promise<{ port: DataPort; core: MemoryServerCore }> {
+async function startPort(
+  connectionsMax = 8,
+  handshakesMax = 8,
+): Promise<{ port: DataPort; core: MemoryServerCore }> {
   const pool = newDataPool();
   const core = new MemoryServerCore({
     identity: new Uint8Array(16).fill(1),
@@ -27,7 +30,7 @@ async function startPort(connectionsMax = 8): Promise<{ port: DataPort; core: Me
   };
   const port = await DataPort.start(
     { host: "127.0.0.1", port: 0 },
-    { core, sendPool: pool, onError, connectionsMax },
+    { core, sendPool: pool, onError, connectionsMax, handshakesMax },
   );
   clean.push(() => port.close());
   return { port, core };
@@ -37,6 +40,15 @@ async function connect(port: DataPort, identity = 1): Promise<SocketClient> {
   const socket = net.connect(port.address);
   clean.push(() => socket.destroy());
   return new SocketClient(socket, { identity });
+}
+
+/** As a client that dials again when its connection ends. */
+async function enterSomeTime(port: DataPort, identity: number): Promise<SocketClient> {
+  for (;;) {
+    const client = await connect(port, identity);
+    const isIn = await Promise.race([client.enter().then(() => true), client.ended.then(() => false)]);
+    if (isIn) return client;
+  }
 }
 
 /** Waits until it holds; the test's own time limit ends a wait in vain. */
@@ -108,6 +120,46 @@ describe("DataPort", () => {
     await until(() => port.connections === 1);
     expect(core.snapshot().connections).toBe(1);
     await (await connect(port)).enter();
+  });
+
+  it("takes clients in while connections that say nothing come and come, and keeps those that it has", async () => {
+    const { port, core } = await startPort(4, 8);
+    const early = await connect(port);
+    await early.enter();
+    let floods = 0;
+    let isOver = false;
+    const flood = (): void => {
+      if (isOver) return;
+      floods += 1;
+      const silent = net.connect(port.address);
+      clean.push(() => silent.destroy());
+      silent.on("error", () => {}).on("close", flood);
+    };
+    for (let i = 0; i < 40; i += 1) flood();
+    await until(() => floods > 60);
+    const late = await enterSomeTime(port, 2);
+    for (const [i, client] of [early, late].entries()) {
+      client.script.put([i]);
+      expect((await client.sendAndWait(1))[0]!.acks).toMatchObject([{ accepted: 1 }]);
+    }
+    expect(port.connections).toBeLessThanOrEqual(2 + 8);
+    isOver = true;
+    expect(core.snapshot().clients).toHaveLength(2);
+  });
+
+  it("takes no more clients than it may when more than that say who they are at a time", async () => {
+    const { port } = await startPort(2);
+    const clients = [await connect(port), await connect(port), await connect(port)];
+    await until(() => port.connections === 3);
+    const [a, b, c] = clients;
+    await a!.enter();
+    await b!.enter();
+    c!.script.hello();
+    c!.send();
+    const answers = await c!.answers((got) => got.some(({ type }) => type === FrameType.ERROR));
+    expect(answers.at(-1)).toMatchObject({ type: FrameType.ERROR, aux: WireError.TOO_MANY_CONNECTIONS });
+    await c!.ended;
+    await until(() => port.connections === 2);
   });
 
   it("says why before it closes on a broken protocol, and lives on after resets and noise", async () => {
