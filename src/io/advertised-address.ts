@@ -1,18 +1,32 @@
 import { isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
-import { formatHostPort, type HostPort, isLoopbackHost, isWildcardHost } from "../base/host-port.ts";
+import {
+  formatHostPort,
+  type HostPort,
+  isLoopbackHost,
+  isWildcardHost,
+  parseHostPort,
+} from "../base/host-port.ts";
 
 /**
  * The address that others are told for a bound one. A wildcard cannot be connected to: it becomes the first address
  * of this machine that is not loopback (IPv4 before IPv6, no link-local one), or loopback where there is none.
+ * @param before what they were told last: it stays as long as it is as good as any, or none is there for a while
  */
-export function advertisedAddress(bound: HostPort, hosts: readonly string[] = ownHosts()): string {
+export function advertisedAddress(bound: HostPort, hosts?: readonly string[], before?: string): string {
   if (!isWildcardHost(bound.host)) return formatHostPort(bound);
-  const usable = hosts.filter((host) => !isLoopbackHost(host) && !/^(?:fe80:|169\.254\.)/i.test(host));
-  const ipv4 = usable.find((host) => isIPv4(host));
-  const ipv6 = bound.host === "0.0.0.0" ? undefined : usable.find((host) => !isIPv4(host));
+  const usable = (hosts ?? ownHosts()).filter(
+    (host) => !isLoopbackHost(host) && !/^(?:fe80:|169\.254\.)/i.test(host),
+  );
+  const ipv4 = usable.filter((host) => isIPv4(host));
+  const ipv6 = bound.host === "0.0.0.0" ? [] : usable.filter((host) => !isIPv4(host));
+  const best = ipv4.length > 0 ? ipv4 : ipv6;
+  const told = before === undefined ? undefined : parseHostPort(before).host;
+  if (told !== undefined && (best.length === 0 || best.includes(told))) {
+    return formatHostPort({ host: told, port: bound.port });
+  }
   const loopback = bound.host === "0.0.0.0" ? "127.0.0.1" : "::1";
-  return formatHostPort({ host: ipv4 ?? ipv6 ?? loopback, port: bound.port });
+  return formatHostPort({ host: best[0] ?? loopback, port: bound.port });
 }
 
 function ownHosts(): string[] {

@@ -88,18 +88,19 @@ export class PeerTable {
     return this.#self;
   }
 
-  /** A heartbeat of this node with its present figures. */
+  /** A heartbeat of this node with its present addresses and figures. */
   beat(now: {
     data: string | null;
+    control: string;
     state: SelfState;
     frames: FrameCounts;
     client?: ClientFigures | undefined;
     scrub?: ScrubFigures | undefined;
   }): void {
-    const { identity, name, role, generation, heartbeat, pid, control } = this.#self;
+    const { identity, name, role, generation, heartbeat, pid } = this.#self;
     this.#self = {
-      ...{ identity, name, role, generation, heartbeat: heartbeat + 1, pid, control },
-      ...{ data: now.data, state: now.state, frames: now.frames },
+      ...{ identity, name, role, generation, heartbeat: heartbeat + 1, pid },
+      ...{ data: now.data, control: now.control, state: now.state, frames: now.frames },
       ...(now.client === undefined ? {} : { client: now.client }),
       ...(now.scrub === undefined ? {} : { scrub: now.scrub }),
     };

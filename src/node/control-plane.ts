@@ -176,7 +176,17 @@ export class ControlPlane {
     const report = this.#options.self();
     const { client, scrub } = report;
     const state: SelfState = this.#left ? "left" : report.draining ? "draining" : "up";
-    this.#table.beat({ ...report, data: advertisedData(report.data), state, client, scrub });
+    this.#table.beat({ ...report, ...this.#addresses(report, this.#table.self), state, client, scrub });
+  }
+
+  /** What others are told of this node's addresses; a machine's own may come, go and change while it runs. */
+  #addresses({ data }: SelfReport, before?: NodeRecord): { data: string | null; control: string } {
+    const address = (bound: HostPort, told?: string | null) =>
+      advertisedAddress(bound, undefined, told ?? undefined);
+    return {
+      data: data === null ? null : address(parseHostPort(data), before?.data),
+      control: address(this.#server.address, before?.control),
+    };
   }
 
   #firstRecord(): NodeRecord {
@@ -184,7 +194,7 @@ export class ControlPlane {
     const report = self();
     return parseNodeRecord({
       ...{ identity, name, role, generation: generation ?? Date.now(), heartbeat: 0, pid: process.pid },
-      ...{ data: advertisedData(report.data), control: advertisedAddress(this.#server.address), state: "up" },
+      ...{ ...this.#addresses(report), state: "up" },
       ...{ frames: report.frames, client: report.client, scrub: report.scrub },
     });
   }
@@ -235,8 +245,4 @@ export class ControlPlane {
   #sendStatus(channel: ControlChannel, id: number): void {
     channel.send({ t: "status-reply", id, document: this.status() });
   }
-}
-
-function advertisedData(data: string | null): string | null {
-  return data === null ? null : advertisedAddress(parseHostPort(data));
 }

@@ -38,6 +38,21 @@ describe("the address others are told", () => {
   });
 });
 
+describe("the address others are told, as those of the machine come and go", () => {
+  const any = { host: "0.0.0.0", port: 80 };
+  const anyOf6 = { host: "::", port: 80 };
+
+  it.each<[string, { host: string; port: number }, string, string[], string]>([
+    ["is told once there is one", any, "127.0.0.1:80", ["127.0.0.1", "10.0.0.7"], "10.0.0.7:80"],
+    ["stays beside newer ones", any, "10.0.0.7:80", ["172.17.0.1", "10.0.0.7"], "10.0.0.7:80"],
+    ["changes when the machine has it no more", any, "10.0.0.7:80", ["10.0.0.8"], "10.0.0.8:80"],
+    ["stays while there is none", any, "10.0.0.7:80", ["127.0.0.1"], "10.0.0.7:80"],
+    ["gives way to a better one", anyOf6, "[2001:db8::7]:80", ["2001:db8::7", "10.0.0.7"], "10.0.0.7:80"],
+  ])("%s", (_, bound, before, hosts, told) => {
+    expect(advertisedAddress(bound, hosts, before)).toBe(told);
+  });
+});
+
 describe("LineSplitter", () => {
   it("cuts lines wherever the chunks end, in the middle of a character too", () => {
     const bytes = Buffer.from("one\ntwö\n\nthree");
