@@ -66,7 +66,8 @@ describe("PeerTable", () => {
   it("lets a restarted node on the same address supersede its predecessor at once, for good", () => {
     const { table, port } = tableOf();
     const old = recordOf(1, { heartbeat: 50 });
-    const fresh = recordOf(2, { name: old.name, control: old.control, generation: 2_000 });
+    const { name, control, data } = old;
+    const fresh = recordOf(2, { name, control, data, generation: 2_000 });
     table.merge([old], 0);
     table.merge([fresh], 0);
     table.merge([{ ...old, heartbeat: 51 }], 0);
@@ -87,9 +88,41 @@ describe("PeerTable", () => {
     expect(stateOf(table, 1)).toBeUndefined();
   });
 
+  it("lets machines that were cloned live side by side, though they tell one name and one loopback address", () => {
+    const { table, port } = tableOf();
+    const clone = { name: "vm-server", control: "127.0.0.1:7411" };
+    table.merge([recordOf(1, { ...clone, data: "10.77.0.1:7410" })], 0);
+    table.merge([recordOf(2, { ...clone, data: "10.77.0.2:7410", generation: 2_000 })], 0);
+    expect(port.take()).toEqual(["up vm-server", "up vm-server"]);
+    expect(table.nodes()).toHaveLength(3);
+  });
+
+  it("does not take a namesake for its own predecessor because both tell a loopback address and no other", () => {
+    const clone = { name: "vm-client", role: "client" as const, control: "127.0.0.1:7412", data: null };
+    const { table, port } = tableOf({ self: recordOf(0, clone) });
+    table.merge([recordOf(1, clone), recordOf(2, clone)], 0);
+    expect(port.take()).toEqual(["up vm-client", "up vm-client"]);
+    const global = { ...clone, control: "10.77.0.3:7412" };
+    const { table: other, port: told } = tableOf({ self: recordOf(0, global) });
+    other.merge([recordOf(1, global)], 0);
+    expect(told.take()).toEqual([]);
+  });
+
+  it("tells others of an address that it got after its start", () => {
+    const { table } = tableOf({ self: recordOf(0, { control: "127.0.0.1:7411", data: "127.0.0.1:7410" }) });
+    const { table: other, port } = tableOf({ self: recordOf(1) });
+    other.merge(table.toGossip(), 0);
+    const now = { data: "10.0.0.1:7410", control: "10.0.0.1:7411" };
+    table.beat({ ...now, state: "up", frames: { used: 1, free: 2, limit: 3 } });
+    other.merge(table.toGossip(), 1_000);
+    expect(port.take()).toEqual(["up node-0", "changed node-0"]);
+    expect(other.nodes()[1]!.record).toMatchObject(now);
+  });
+
   it("admits a restarted node whose clock went back once its predecessor is silent", () => {
     const { table } = tableOf();
-    const fresh = recordOf(2, { name: "node-1", control: recordOf(1).control, generation: 5 });
+    const { name, control, data } = recordOf(1);
+    const fresh = recordOf(2, { name, control, data, generation: 5 });
     table.merge([recordOf(1)], 0);
     table.merge([fresh], 0);
     expect(stateOf(table, 2)).toBeUndefined();
