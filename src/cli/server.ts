@@ -1,7 +1,7 @@
 import { ConfigError } from "../base/config-error.ts";
 import { limits } from "../base/limits.ts";
 import { type MemoryInfo, readMemoryInfo } from "../io/meminfo.ts";
-import { checkAddressPolicy } from "../node/address-policy.ts";
+import { checkAddressPolicy, checkControlReachable } from "../node/address-policy.ts";
 import { logTo } from "../node/log.ts";
 import { loadMemoryNode } from "../node/node-loader.ts";
 import type { ServerOptions } from "../node/options.ts";
@@ -61,6 +61,7 @@ export async function runServer(
   const { listen, control, insecure, keyFile } = options;
   const hasKey = loadKey(keyFile) !== null;
   checkAddressPolicy({ addresses: { "--listen": listen, "--control": control }, hasKey, insecure }, log);
+  checkControlReachable(listen, control);
   try {
     const start = await load();
     return await runNode(await start(options, log), options.log, log, host);

@@ -36,3 +36,19 @@ export function checkAddressPolicy(use: AddressUse, log: Log): void {
     }
   }
 }
+
+/**
+ * Others would look for a control port on loopback on their own machines: a node whose pages they may use has to tell
+ * them one that they reach.
+ * @throws ConfigError ADDRESS_REFUSED that names both options and the mend
+ */
+export function checkControlReachable(listen: HostPort, control: HostPort): void {
+  if (isLoopbackHost(listen.host) || !isLoopbackHost(control.host)) return;
+  const mend = formatHostPort({ host: listen.host, port: control.port });
+  throw new ConfigError(
+    "--control",
+    `${formatHostPort(control)} is reached from this machine only, --listen ${formatHostPort(listen)} from others ` +
+      `too, and they could not find this node; give --control an address that they reach: --control ${mend}`,
+    { code: "ADDRESS_REFUSED" },
+  );
+}

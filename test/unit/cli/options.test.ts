@@ -212,6 +212,10 @@ describe("the command line", () => {
     [["server", "--capacity"], "--capacity: needs a value"],
     [["server", "--size", "1G"], 'unknown option or argument: "--size"'],
     [["server", "--listen", "0.0.0.0:0"], "--listen: 0.0.0.0:0 can be reached from other machines"],
+    [
+      ["server", "--insecure", "--listen", "0.0.0.0:0"],
+      "--control: 127.0.0.1:7411 is reached from this machine",
+    ],
     [["server", "--control", "[::]:0"], "--control: [::]:0 can be reached from other machines"],
     [["client", "--size", "1G", "--nbd", "10.0.0.1:0"], "--insecure"],
     [["parity", "--size", "1G"], 'unknown option or argument: "--size"'],

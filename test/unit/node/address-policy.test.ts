@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseHostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
-import { checkAddressPolicy } from "../../../src/node/address-policy.ts";
+import { checkAddressPolicy, checkControlReachable } from "../../../src/node/address-policy.ts";
 
 function check(address: string, hasKey: boolean, insecure: boolean, option = "--listen"): string[] {
   const warnings: string[] = [];
@@ -34,5 +34,32 @@ describe("the address policy", () => {
     expect(check("10.0.0.1:1", true, false, "--nbd")).toEqual([
       expect.stringContaining("NBD itself knows no key"),
     ]);
+  });
+});
+
+describe("a control port that only this machine reaches", () => {
+  const checked = (listen: string, control: string) => () =>
+    checkControlReachable(parseHostPort(listen), parseHostPort(control));
+
+  it.each([
+    ["10.0.0.1:7410", "127.0.0.1:7411"],
+    ["0.0.0.0:7410", "localhost:7411"],
+    ["[::]:7410", "[::1]:7411"],
+  ])(
+    "is refused for a node that others use at %s (%s): both options and the mend are named",
+    (listen, control) => {
+      expect(checked(listen, control)).toThrow(expect.objectContaining({ code: "ADDRESS_REFUSED" }));
+      expect(checked(listen, control)).toThrow(`--listen ${listen}`);
+      expect(checked(listen, control)).toThrow(/^--control: .*; give --control .*:7411$/);
+    },
+  );
+
+  it.each([
+    ["127.0.0.1:7410", "127.0.0.1:7411"],
+    ["127.0.0.1:7410", "0.0.0.0:7411"],
+    ["0.0.0.0:7410", "0.0.0.0:7411"],
+    ["10.0.0.1:7410", "10.0.0.1:7411"],
+  ])("is all right where nobody else is concerned, and any other too: %s, %s", (listen, control) => {
+    expect(checked(listen, control)).not.toThrow();
   });
 });
