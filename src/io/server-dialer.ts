@@ -3,9 +3,7 @@ import { limits } from "../base/limits.ts";
 import type { Notice } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { type DialledLink, isRefusal, LinkSocket, type LinkSocketOptions } from "./link-socket.ts";
-
-/** What a client links to. */
-export type LinkedRole = "server" | "parity";
+import { type Answerer, addressOf, type LinkedRole, type Place, Whereabouts } from "./whereabouts.ts";
 
 /** A core that keeps links to servers. */
 export interface LinkOwner<L extends DialledLink> {
@@ -20,30 +18,28 @@ export interface LinkOwner<L extends DialledLink> {
 export interface ServerDialerOptions<L extends DialledLink> extends LinkSocketOptions {
   readonly core: LinkOwner<L>;
   readonly notice: Notice;
-  /** Refused for so long, an address that no node is heard of at is proof; default: limits.refusedMeansDeadMs. */
+  /** Refused for so long, a server that nobody hears of is gone; default: limits.refusedMeansDeadMs. */
   readonly refusedMeansDeadMs?: number;
 }
 
 /** One address to keep a connection to. */
 interface Target<L extends DialledLink> {
+  readonly address: string;
   readonly host: string;
   readonly port: number;
   label: string;
-  readonly role: LinkedRole;
-  /** Identity that answered there last. */
-  identity: string | undefined;
+  /** As what it is dialled. */
+  role: LinkedRole;
+  /** Who answered there last. */
+  answered: Answerer | undefined;
   retryMs: number;
   /** When the link that stands came up. */
   upSinceMs: number | undefined;
   timer: NodeJS.Timeout | undefined;
   socket: LinkSocket<L> | undefined;
-  /** False while membership takes the node there for down. */
-  heard: boolean;
   /** Since when every attempt was refused, and how many were. */
   refusedSinceMs: number;
   refusals: number;
-  /** Set when the cluster no longer knows a server there. */
-  forgotten: boolean;
   whenEnded: (() => void) | undefined;
   lastError: string;
 }
@@ -53,52 +49,46 @@ const refusalsMin = 3;
 
 const roleNames = { server: "memory server", parity: "parity server" } as const;
 
-/** Keeps one connection to each server that membership names, and makes it anew when it ends. */
+/**
+ * Keeps one connection to each server that membership names, and makes it anew when it ends. What membership says only
+ * decides where to look; a server is lost by what is found there (`Whereabouts`), and never while its link stands.
+ */
 export class ServerDialer<L extends DialledLink> {
   readonly #options: ServerDialerOptions<L>;
   readonly #targets = new Map<string, Target<L>>();
   readonly #byLink = new Map<L, Target<L>>();
+  readonly #whereabouts = new Whereabouts();
   #stopped = false;
 
   constructor(options: ServerDialerOptions<L>) {
     this.#options = options;
   }
 
-  /** A server is said to be at this address. */
-  add(host: string, port: number, label: string, role: LinkedRole = "server"): void {
-    const key = `${host}:${port}`;
-    const known = this.#targets.get(key);
-    if (known !== undefined && known.role === role) {
-      known.forgotten = false;
-      known.heard = true;
-      known.label = label;
-      return;
-    }
-    // Another role at the address is another process.
-    if (known !== undefined) this.#replaced(known);
-    if (this.#targets.size >= limits.memoryServersMax) return;
-    const target: Target<L> = {
-      ...{ host, port, label, role, identity: undefined },
-      ...{ retryMs: limits.linkRetryMsMin, upSinceMs: undefined, timer: undefined, socket: undefined },
-      ...{ heard: true, refusedSinceMs: 0, refusals: 0 },
-      ...{ forgotten: false, whenEnded: undefined, lastError: "" },
-    };
-    this.#targets.set(key, target);
-    this.#dial(target);
+  /** Membership hears of a server at this place. */
+  add(identity: string, place: Place): void {
+    const before = this.#whereabouts.placeOf(identity);
+    this.#whereabouts.say(identity, place);
+    const home = this.#homeOf(identity);
+    // A server ends the older of two connections of a client: the link that stands is followed when it ends.
+    if (home === undefined || linkedAt(home) !== identity) this.#look(identity, place);
+    if (before === undefined) this.#hurry(this.#targets.get(addressOf(place)));
+    else if (addressOf(before) !== addressOf(place)) this.#dropUnneeded();
   }
 
-  /** Nothing is heard any more of the server at this address. */
-  unheard(host: string, port: number): void {
-    const target = this.#targets.get(`${host}:${port}`);
-    if (target !== undefined) target.heard = false;
+  /** Membership hears no more of the server: who is there is looked at, which may prove that it is gone. */
+  unheard(identity: string): void {
+    this.#whereabouts.unsay(identity);
+    const home = this.#homeOf(identity);
+    if (home !== undefined && linkedAt(home) !== undefined) this.#judge(home, home.answered);
+    else this.#hurry(home);
+    this.#dropUnneeded();
   }
 
-  /** No server is known at this address any more: a connection that stands stays, no new one is made. */
-  remove(host: string, port: number): void {
-    const target = this.#targets.get(`${host}:${port}`);
-    if (target === undefined) return;
-    target.forgotten = true;
-    if (target.socket === undefined) this.#drop(target);
+  /** The server has left: a connection that stands stays, no new one is made for it. */
+  remove(identity: string): void {
+    this.#whereabouts.unsay(identity);
+    this.#whereabouts.forget(identity);
+    this.#dropUnneeded();
   }
 
   /** Links of a role that stand. */
@@ -108,17 +98,50 @@ export class ServerDialer<L extends DialledLink> {
     return count;
   }
 
-  #drop(target: Target<L>): void {
-    clearTimeout(target.timer);
-    const key = `${target.host}:${target.port}`;
-    if (this.#targets.get(key) === target) this.#targets.delete(key);
+  #homeOf(identity: string): Target<L> | undefined {
+    const address = this.#whereabouts.homeOf(identity);
+    return address === undefined ? undefined : this.#targets.get(address);
   }
 
-  #replaced(target: Target<L>): void {
-    target.forgotten = true;
-    this.#drop(target);
-    target.socket?.destroy();
-    this.#lose(target, `another process is at ${target.host}:${target.port}`);
+  /** Looks for a server without a link where it is said to be. */
+  #look(identity: string, place: Place): void {
+    this.#whereabouts.follow(identity);
+    const known = this.#targets.get(addressOf(place));
+    if (known !== undefined) {
+      if (linkedAt(known) === undefined) known.label = place.label;
+      return;
+    }
+    if (this.#targets.size >= limits.memoryServersMax) return;
+    const target: Target<L> = {
+      ...{ address: addressOf(place), host: place.host, port: place.port, label: place.label },
+      ...{ role: place.role, answered: undefined, retryMs: limits.linkRetryMsMin, upSinceMs: undefined },
+      ...{ timer: undefined, socket: undefined, refusedSinceMs: 0, refusals: 0 },
+      ...{ whenEnded: undefined, lastError: "" },
+    };
+    this.#targets.set(target.address, target);
+    this.#dial(target);
+  }
+
+  /** Something has happened there: what waits for its next attempt is dialled now. */
+  #hurry(target: Target<L> | undefined): void {
+    if (target?.timer === undefined) return;
+    clearTimeout(target.timer);
+    target.retryMs = limits.linkRetryMsMin;
+    this.#dial(target);
+  }
+
+  /** A connection that stands stays until it ends. */
+  #dropUnneeded(): void {
+    for (const target of [...this.#targets.values()]) {
+      if (this.#whereabouts.isNeeded(target.address)) continue;
+      if (target.socket === undefined) this.#drop(target);
+      else if (target.upSinceMs === undefined) target.socket.destroy();
+    }
+  }
+
+  #drop(target: Target<L>): void {
+    clearTimeout(target.timer);
+    if (this.#targets.get(target.address) === target) this.#targets.delete(target.address);
   }
 
   #dial(target: Target<L>): void {
@@ -146,20 +169,27 @@ export class ServerDialer<L extends DialledLink> {
 
   #up(target: Target<L>, link: L): void {
     const { notice, nowMs } = this.#options;
-    const { identity, name } = link.peer!;
-    if (target.identity !== identity) {
-      this.#lose(target, `another process answers at ${target.host}:${target.port}`);
-      notice(`linked to a ${roleNames[target.role]}`, { name, at: `${target.host}:${target.port}` });
+    const peer = link.peer!;
+    this.#judge(target, peer);
+    if (target.answered?.identity !== peer.identity) {
+      notice(`linked to a ${roleNames[target.role]}`, { name: peer.name, at: target.address });
     }
-    target.identity = identity;
+    this.#whereabouts.found(target.address, peer, target.role);
+    target.answered = peer;
     target.upSinceMs = nowMs();
+    this.#dropUnneeded();
   }
 
-  /** Who answered there last, if anybody has, is gone. */
-  #lose(target: Target<L>, why: string): void {
-    const { identity } = target;
-    target.identity = undefined;
-    if (identity !== undefined) this.#options.core.serverLost(identity, why);
+  /** Whoever is proved gone by what was found at the address, another process or nobody, is lost. */
+  #judge(target: Target<L>, answering: Answerer | undefined): void {
+    for (const identity of this.#whereabouts.gone(target.address, answering)) {
+      this.#whereabouts.forget(identity);
+      const why =
+        answering === undefined
+          ? `nobody listens at ${target.address} any more`
+          : `another process answers at ${target.address}`;
+      this.#options.core.serverLost(identity, why);
+    }
   }
 
   /** The core has given the link up: nothing more is expected of the other side, not even to read. */
@@ -174,18 +204,33 @@ export class ServerDialer<L extends DialledLink> {
     this.#byLink.delete(link);
     target.socket = undefined;
     target.whenEnded?.();
-    if (target.forgotten || this.#stopped) return this.#drop(target);
+    if (this.#stopped) return this.#drop(target);
+    if (target.upSinceMs === undefined) this.#attemptFailed(target, link, error);
+    else this.#linkOver(target, target.upSinceMs);
+    if (this.#whereabouts.isNeeded(target.address)) this.#dialLater(target, why.message);
+    else this.#drop(target);
+  }
+
+  #linkOver(target: Target<L>, upSinceMs: number): void {
     // Only a link that lasted makes the pauses short again: a welcome may be followed by the same error every time.
-    if (this.#options.nowMs() - (target.upSinceMs ?? Number.POSITIVE_INFINITY) > limits.linkRetryMsMax) {
+    if (this.#options.nowMs() - upSinceMs > limits.linkRetryMsMax) {
       target.retryMs = limits.linkRetryMsMin;
       target.lastError = "";
     }
     target.upSinceMs = undefined;
+    target.refusals = 0;
+    const { identity } = target.answered!;
+    const place = this.#whereabouts.placeOf(identity);
+    if (place !== undefined) this.#look(identity, place);
+  }
+
+  #attemptFailed(target: Target<L>, link: L, error: Error | undefined): void {
     this.#countRefusal(target, isRefusal(error));
-    if (this.#isProvedGone(target)) {
-      this.#drop(target);
-      this.#lose(target, `nobody listens at ${target.host}:${target.port} any more`);
-    } else this.#dialLater(target, why.message);
+    // It may have told who it is before it turned out to be of no use: of the other role, say.
+    if (link.peer !== undefined) this.#judge(target, link.peer);
+    else if (this.#isRefusedForLong(target)) this.#judge(target, undefined);
+    const other = target.role === "server" ? "parity" : "server";
+    if (this.#whereabouts.rolesAt(target.address).has(other)) target.role = other;
   }
 
   #countRefusal(target: Target<L>, refused: boolean): void {
@@ -197,17 +242,16 @@ export class ServerDialer<L extends DialledLink> {
    * A machine that says time and again that nobody listens has no such process any more. A firewall may say the same
    * of one that lives: then other nodes hear of it. If it is heard of once more, it is added again.
    */
-  #isProvedGone(target: Target<L>): boolean {
+  #isRefusedForLong(target: Target<L>): boolean {
     const { refusedMeansDeadMs = limits.refusedMeansDeadMs, nowMs } = this.#options;
-    if (target.heard || target.refusals < refusalsMin) return false;
-    return nowMs() - target.refusedSinceMs >= refusedMeansDeadMs;
+    return target.refusals >= refusalsMin && nowMs() - target.refusedSinceMs >= refusedMeansDeadMs;
   }
 
   #dialLater(target: Target<L>, why: string): void {
     if (why !== target.lastError) {
       target.lastError = why;
-      const at = `${target.host}:${target.port}`;
-      this.#options.notice("no link to a server; trying again", { name: target.label, at, why });
+      const { label, address: at } = target;
+      this.#options.notice("no link to a server; trying again", { name: label, at, why });
     }
     target.timer = setTimeout(() => this.#dial(target), target.retryMs);
     target.retryMs = Math.min(target.retryMs * 2, limits.linkRetryMsMax);
@@ -237,4 +281,9 @@ export class ServerDialer<L extends DialledLink> {
       target.socket?.destroy();
     }
   }
+}
+
+/** Who the link leads to that stands at the target. */
+function linkedAt(target: Target<DialledLink>): string | undefined {
+  return target.upSinceMs === undefined ? undefined : target.answered?.identity;
 }

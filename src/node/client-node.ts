@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { formatHostPort, type HostPort, parseHostPort } from "../base/host-port.ts";
+import { formatHostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
-import type { LinkedRole } from "../io/server-dialer.ts";
+import type { Place } from "../io/whereabouts.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, RedundancyName } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
@@ -87,29 +87,31 @@ async function serve(
 /** Tells the data plane of the servers it is to be linked to: parity servers only where it uses them. */
 function membershipPort(plane: ClientDataPlane, redundancy: RedundancyName, log: Log): MembershipPort {
   const { core, dialer } = plane;
-  const placeOf = ({ role, data }: NodeRecord): (HostPort & { role: LinkedRole }) | undefined => {
+  const placeOf = ({ name, role, data }: NodeRecord): Place | undefined => {
     if (data === null || role === "client" || (role === "parity" && redundancy !== "parity"))
       return undefined;
-    return { ...parseHostPort(data), role };
+    return { ...parseHostPort(data), label: name, role };
   };
   const found = (record: NodeRecord): void => {
-    const at = placeOf(record);
-    if (at === undefined) return;
-    dialer.add(at.host, at.port, record.name, at.role);
+    const place = placeOf(record);
+    if (place === undefined) return;
+    dialer.add(record.identity, place);
     core.capacityHeard(record.identity, record.frames);
   };
   return {
     nodeUp: found,
     nodeChanged: found,
     nodeGone(record, why) {
-      const at = placeOf(record);
-      if (at === undefined) return;
-      // A server that is merely down may come back with its pages: its slots wait for it. Only its own word, another
-      // process at its address, or the machine's that there is none, says that they are gone.
-      if (why === "down") return dialer.unheard(at.host, at.port);
-      log.info("a server is gone", { name: record.name, role: record.role, why });
-      core.serverLost(record.identity, why === "left" ? "it left" : "another process is at its address");
-      dialer.remove(at.host, at.port);
+      if (placeOf(record) === undefined) return;
+      const { identity, name, role } = record;
+      if (why === "superseded")
+        log.info("a server is said to be replaced by a younger process", { name, role });
+      // That a server is down, or that a younger one has its address, is what others say: the dialer finds out what
+      // is so, and the slots wait for the server. Its own last word is enough.
+      if (why !== "left") return dialer.unheard(identity);
+      log.info("a server is gone", { name, role, why });
+      core.serverLost(identity, "it left");
+      dialer.remove(identity);
     },
   };
 }

@@ -16,10 +16,10 @@ import type { HolderRole } from "../../src/placement/holder.ts";
 import { MemoryServerCore } from "../../src/server/memory-server.ts";
 import type { ServerConnection } from "../../src/server/server-connection.ts";
 
-/** A memory server without sockets. */
-export function memoryServer(name: string, capacityFrames = 4096): MemoryServerCore {
+/** A memory server without sockets; `key` is what its identity is made of, and its name unless it has another. */
+export function memoryServer(key: string, capacityFrames = 4096, name = key): MemoryServerCore {
   return new MemoryServerCore({
-    identity: new Uint8Array(16).fill(name.charCodeAt(0)),
+    identity: new Uint8Array(16).fill(key.charCodeAt(0)),
     name,
     capacityFrames,
     nonce: () => new Uint8Array(32),

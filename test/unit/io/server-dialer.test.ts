@@ -10,6 +10,7 @@ import { DataPort, newDataPool } from "../../../src/io/data-port.ts";
 import { receiveRegionIn } from "../../../src/io/receive-region.ts";
 import { ServerDialer } from "../../../src/io/server-dialer.ts";
 import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
+import type { LinkedRole, Place } from "../../../src/io/whereabouts.ts";
 import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
 
 const ends: (() => void)[] = [];
@@ -39,17 +40,28 @@ function dialer(client: TestClient, refusedMeansDeadMs?: number): ServerDialer<S
   return made;
 }
 
-test("a server is to be dialled while no queue can take a byte: later, and nothing breaks", async () => {
-  const core = memoryServer("a");
-  const dataPort = await DataPort.start(
-    { host: "127.0.0.1", port: 0 },
-    { core, sendPool: newDataPool(), onError: () => {} },
-  );
+/** The identity that `memoryServer(name)` has. */
+const identityOf = (name: string): string => Buffer.alloc(16, name.charCodeAt(0)).toString("hex");
+
+const at = (port: number, label: string, role: LinkedRole = "server"): Place => ({
+  ...{ host: "127.0.0.1", port, label, role },
+});
+
+/** A memory server of this identity, under the name that it is said to have. */
+async function listening(identity: string, name = identity, port = 0): Promise<DataPort> {
+  const core = memoryServer(identity, 4096, name);
+  const where = { host: "127.0.0.1", port };
+  const dataPort = await DataPort.start(where, { core, sendPool: newDataPool(), onError: () => {} });
   ends.push(() => dataPort.close());
+  return dataPort;
+}
+
+test("a server is to be dialled while no queue can take a byte: later, and nothing breaks", async () => {
+  const dataPort = await listening("a");
   const client = new TestClient();
   const blocks: Block[] = [];
   while (client.peerPool.left > 0) blocks.push(client.peerPool.take());
-  dialer(client).add("127.0.0.1", dataPort.address.port, "a");
+  dialer(client).add(identityOf("a"), at(dataPort.address.port, "a"));
   expect(client.notices).toHaveLength(1);
   for (const block of blocks) client.peerPool.give(block);
   await until(() => client.core.table.upCount === 1);
@@ -74,29 +86,30 @@ test("a server that welcomes and then breaks the protocol, every time, is dialle
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   ends.push(() => server.close());
   const client = new TestClient();
-  dialer(client).add("127.0.0.1", (server.address() as net.AddressInfo).port, "a");
+  dialer(client).add(identityOf("a"), at((server.address() as net.AddressInfo).port, "a"));
   await new Promise((done) => setTimeout(done, 2_000));
   expect(welcomed).toBeGreaterThan(2);
   expect(welcomed).toBeLessThan(24);
 });
 
-/** A server with a page of the client, whose process ends: its machine refuses connections. */
-async function deadServer(refusedMeansDeadMs: number) {
-  const core = memoryServer("a");
-  const dataPort = await DataPort.start(
-    { host: "127.0.0.1", port: 0 },
-    { core, sendPool: newDataPool(), onError: () => {} },
-  );
-  ends.push(() => dataPort.close());
-  const { port } = dataPort.address;
+/** A client that is linked to server "a" and has written a page to it. */
+async function linkedClient(dataPort: DataPort, refusedMeansDeadMs?: number) {
   const client = new TestClient();
   const dialled = dialer(client, refusedMeansDeadMs);
-  dialled.add("127.0.0.1", port, "a");
+  dialled.add(identityOf("a"), at(dataPort.address.port, "a"));
   await until(() => dialled.linked("server") === 1);
   expect(dialled.linked("parity")).toBe(0);
   const written = client.write(0, pageOf(1));
   client.core.flush(client.nowMs);
   await until(() => written.done);
+  return { client, dialled };
+}
+
+/** A server with a page of the client, whose process ends: its machine refuses connections. */
+async function deadServer(refusedMeansDeadMs: number) {
+  const dataPort = await listening("a");
+  const { port } = dataPort.address;
+  const { client, dialled } = await linkedClient(dataPort, refusedMeansDeadMs);
   dataPort.close();
   await until(() => client.core.table.upCount === 0);
   return { client, dialled, port, read: client.read(0) };
@@ -104,43 +117,105 @@ async function deadServer(refusedMeansDeadMs: number) {
 
 test("a server whose address refuses connections for long, and that nobody hears of, is lost", async () => {
   const { client, dialled, port, read } = await deadServer(300);
-  dialled.unheard("127.0.0.1", port);
+  dialled.unheard(identityOf("a"));
   await until(() => read.done);
   expect(read.result).toBe(PageResult.LOST);
   expect(client.notices.join("\n")).toContain(`nobody listens at 127.0.0.1:${port} any more`);
   // Somebody who is heard of there later on is linked to again.
-  const again = await DataPort.start(
-    { host: "127.0.0.1", port },
-    { core: memoryServer("b"), sendPool: newDataPool(), onError: () => {} },
-  );
-  ends.push(() => again.close());
-  dialled.add("127.0.0.1", port, "b");
+  await listening("b", "b", port);
+  dialled.add(identityOf("b"), at(port, "b"));
   await until(() => client.core.table.upCount === 1);
 });
 
 test("while others hear of it, a server that refuses connections is not lost: its pages are waited for", async () => {
-  const { client, dialled, port, read } = await deadServer(300);
+  const { client, dialled, read } = await deadServer(300);
   await new Promise((done) => setTimeout(done, 1_200));
   expect(read.done).toBe(false);
   expect(client.core.counters.serversLost).toBe(0);
   // It was refused for long enough already: now nothing speaks for it any more.
-  dialled.unheard("127.0.0.1", port);
+  dialled.unheard(identityOf("a"));
   await until(() => read.done);
   expect(read.result).toBe(PageResult.LOST);
 });
 
-test("a server of another role at the address of one is another process", async () => {
-  const core = memoryServer("a");
-  const dataPort = await DataPort.start(
-    { host: "127.0.0.1", port: 0 },
-    { core, sendPool: newDataPool(), onError: () => {} },
-  );
-  ends.push(() => dataPort.close());
-  const client = new TestClient();
-  const dialled = dialer(client);
-  dialled.add("127.0.0.1", dataPort.address.port, "a", "server");
-  await until(() => dialled.linked("server") === 1);
-  dialled.add("127.0.0.1", dataPort.address.port, "a", "parity");
-  expect(client.core.counters.serversLost).toBe(1);
-  expect(dialled.linked("server")).toBe(0);
+test("a server that is started anew under its name is known to be gone as soon as the new one answers", async () => {
+  const { client, port, read } = await deadServer(60_000);
+  await listening("b", "a", port);
+  await until(() => read.done);
+  expect(read.result).toBe(PageResult.LOST);
+  expect(client.notices.join("\n")).toContain(`another process answers at 127.0.0.1:${port}`);
+  await until(() => client.core.table.upCount === 1);
+});
+
+test("what others say of a server's address does not lose it while its link stands", async () => {
+  const dataPort = await listening("a");
+  const { port } = dataPort.address;
+  const { client, dialled } = await linkedClient(dataPort);
+  dialled.add(identityOf("p"), at(port, "p", "parity"));
+  dialled.add(identityOf("b"), at(port, "a"));
+  dialled.unheard(identityOf("a"));
+  dialled.unheard(identityOf("b"));
+  await new Promise((done) => setTimeout(done, 200));
+  expect(client.core.counters).toMatchObject({ serversLost: 0, linksLost: 0 });
+  expect(dialled.linked("server")).toBe(1);
+});
+
+test("a false word of another role at a server's address does not keep a lost link from being made anew", async () => {
+  const dataPort = await listening("a");
+  const { port } = dataPort.address;
+  const { client, dialled } = await linkedClient(dataPort);
+  dialled.add(identityOf("p"), at(port, "p", "parity"));
+  dialled.unheard(identityOf("a"));
+  dataPort.close();
+  await until(() => client.core.table.upCount === 0);
+  await new Promise((done) => setTimeout(done, 200));
+  await listening("a", "a", port);
+  await until(() => client.core.table.upCount === 1);
+  expect(client.core.counters.serversLost).toBe(0);
+});
+
+test("a server that moved is not lost when another one gets its old address", async () => {
+  const before = await listening("a");
+  const { port } = before.address;
+  const { client, dialled } = await linkedClient(before);
+  const after = await listening("a");
+  before.close();
+  await until(() => client.core.table.upCount === 0);
+  dialled.add(identityOf("a"), at(after.address.port, "a"));
+  await until(() => client.core.table.upCount === 1);
+  // Its namesake, too: the machines were cloned.
+  await listening("b", "a", port);
+  dialled.add(identityOf("b"), at(port, "a"));
+  await until(() => client.core.table.upCount === 2);
+  expect(client.core.counters.serversLost).toBe(0);
+});
+
+test("a server that moved without a word is not lost to one of another name while others hear of it", async () => {
+  const { client, dialled, port, read } = await deadServer(300);
+  await listening("b", "b", port);
+  await until(() => client.core.table.upCount === 1);
+  expect(client.core.counters.serversLost).toBe(0);
+  // Now nobody hears of it any more either.
+  dialled.unheard(identityOf("a"));
+  await until(() => read.done);
+  expect(read.result).toBe(PageResult.LOST);
+  expect(dialled.linked("server")).toBe(1);
+});
+
+test("a server that is said to be elsewhere is followed when its link ends, and looked for where it was", async () => {
+  const first = await listening("a");
+  const { port } = first.address;
+  const { client, dialled } = await linkedClient(first);
+  // Nobody is there: it told an address that others do not reach.
+  const wrong = await listening("x");
+  const elsewhere = wrong.address.port;
+  wrong.close();
+  dialled.add(identityOf("a"), at(elsewhere, "a"));
+  await new Promise((done) => setTimeout(done, 200));
+  expect(client.core.counters.linksLost).toBe(0);
+  first.close();
+  await until(() => client.core.table.upCount === 0);
+  await listening("a", "a", port);
+  await until(() => client.core.table.upCount === 1);
+  expect(client.core.counters.serversLost).toBe(0);
 });

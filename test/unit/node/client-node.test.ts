@@ -4,9 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { controlTiming } from "../../../src/base/control-limits.ts";
 import { parseHostPort } from "../../../src/base/host-port.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { silentLog } from "../../../src/base/log.ts";
+import { ControlClient } from "../../../src/io/control/control-client.ts";
+import type { NodeRecord } from "../../../src/membership/node-record.ts";
 import { startClientNode } from "../../../src/node/client-node.ts";
 import { startMemoryNode } from "../../../src/node/memory-node.ts";
 import type { ClientOptions } from "../../../src/node/options.ts";
@@ -143,6 +146,32 @@ describe("the redundancy of a client that was not told one", () => {
     const { mode, said } = await modeBeside([await startServer()]);
     expect(mode).toBe("none");
     expect(said.join()).toContain("redundancy is none");
+  });
+});
+
+describe("a client that is told of a younger process with the name and the addresses of its server", () => {
+  it("keeps the link that stands, and the pages", async () => {
+    const server = await startServer();
+    const path = join(directory, "nbd.sock");
+    const node = await start({ socketPath: path, peers: [parseHostPort(server.ready.control)] });
+    const swapper = await ready({ path });
+    const payload = Buffer.alloc(8192, "noise, not one word repeated ");
+    expect((await swapper.request({ command: nbd.command.write, payload })).error).toBe(0);
+
+    const at = parseHostPort(node.ready.control);
+    const options = { key: null, purpose: "peer", timing: controlTiming } as const;
+    const gossip = await ControlClient.connect(at, options);
+    clean.push(() => gossip.close());
+    const liar = "f".repeat(32);
+    const { nodes } = await gossip.gossip(liar, []);
+    const record = (nodes as NodeRecord[]).find(({ role }) => role === "server")!;
+    await gossip.gossip(liar, [{ ...record, identity: liar, generation: record.generation + 1 }]);
+
+    await sleep(5 * limits.tickMs);
+    const read = await swapper.request({ command: nbd.command.read, length: 8192 });
+    expect(read.error).toBe(0);
+    expect(read.data.equals(payload)).toBe(true);
+    expect((await swapper.request({ command: nbd.command.write, payload })).error).toBe(0);
   });
 });
 
