@@ -166,7 +166,11 @@ export class ControlPlane {
   }
 
   #beat(): void {
+    const { data, control } = this.#table.self;
     this.#refreshSelf();
+    const { self } = this.#table;
+    // Others are to hear of it before somebody else has the old address.
+    if (self.data !== data || self.control !== control) this.#gossiper.reconnect();
     const nowMs = performance.now();
     this.#table.tick(nowMs);
     this.#gossiper.beat(nowMs);

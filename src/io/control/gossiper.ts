@@ -85,10 +85,15 @@ export class Gossiper {
     clearTimeout(timer);
   }
 
-  close(): void {
-    this.#closed = true;
+  /** This node's address is another: what was connected from the old one may be dead without a sign. */
+  reconnect(): void {
     for (const link of this.#links.values()) link.client?.close();
     this.#links.clear();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.reconnect();
   }
 
   /** Never rejects. @param nowMs Infinity to disregard backoff and exchanges under way */

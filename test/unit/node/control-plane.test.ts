@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { createServer } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, createServer as createTcpServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { type ControlTiming, controlLimits, controlTiming } from "../../../src/base/control-limits.ts";
@@ -395,6 +395,34 @@ describe("a cluster of control planes", () => {
     await b.plane.close();
     await until(() => namesSeen(a.plane, "down").length === 1, "b is down");
     expect(a.port.take().filter((event) => event !== "changed b")).toEqual(["up b", "gone b down"]);
+  });
+
+  it("gives up the connections of an address that it has no more, and tells others of the new one", async () => {
+    const b = await start({ name: "b" });
+    let ended = 0;
+    const way = createTcpServer((socket) => {
+      const onward = connect(b.plane.address);
+      socket.pipe(onward).pipe(socket);
+      socket.on("close", () => {
+        ended += 1;
+        onward.destroy();
+      });
+      for (const end of [socket, onward]) end.on("error", () => {});
+    });
+    await new Promise<void>((done) => way.listen(0, anyPort.host, done));
+    cleanups.push(() => way.close());
+    const { port } = way.address() as { port: number };
+    let data = "10.0.0.1:7410";
+    const self = () => ({ data, frames: { used: 1, free: 2, limit: 3 }, draining: false });
+    await start({ name: "a", seeds: [{ host: anyPort.host, port }], self });
+    const told = () => b.plane.status().nodes.find((node) => node.name === "a")?.data;
+    await until(() => told() === data, "b has heard of a");
+    expect(ended).toBe(0);
+    data = "10.0.0.2:7410";
+    const changedAtMs = performance.now();
+    await until(() => told() === data, "b has heard of a's new address");
+    await until(() => ended === 1, "the old connection is given up");
+    expect(performance.now() - changedAtMs).toBeLessThan(controlTiming.idleMs / 2);
   });
 
   it("does not stumble over itself among its seeds", async () => {
