@@ -1,4 +1,5 @@
 import type { ClientFigures } from "../membership/node-record.ts";
+import { type Shortage, shortagesIn } from "../membership/shortage.ts";
 import type { StatusDocument, StatusNode } from "../membership/status-document.ts";
 import { formatSize } from "./values.ts";
 
@@ -10,7 +11,11 @@ export function renderStatus(document: StatusDocument): string[] {
   const { clients, nodes } = document;
   return [
     ...[summary(document), "", ...nodesTable(document), ...clientsTable(clients)],
-    ...spaced([...clients.flatMap(recoveryLine), ...nodes.flatMap(scrubLine)]),
+    ...spaced([
+      ...clients.flatMap(recoveryLine),
+      ...nodes.flatMap(scrubLine),
+      ...shortagesIn(document).map(shortageLine),
+    ]),
   ];
 }
 
@@ -77,6 +82,14 @@ export function scrubLine({ name, scrub }: StatusNode): string[] {
   const now = scrub.state === "running" ? `scrubbing, ${progress(scrub.done, scrub.total, "frames")}; ` : "";
   const found = `${passes} ${passes === 1 ? "pass" : "passes"}, ${scrubbed} groups compared, ${skipped} skipped`;
   return [`${name}: ${now}${found}, ${mismatches} ${mismatches === 1 ? "mismatch" : "mismatches"}`];
+}
+
+/** Devices may be larger than what the servers lend, as long as they are not full. */
+function shortageLine({ role, needed, offered }: Shortage): string {
+  const [servers, then] =
+    role === "server" ? ["memory servers", "writers wait"] : ["parity servers", "pages are left unprotected"];
+  const [need, lent] = [formatSize(needed * frameBytes), formatSize(offered * frameBytes)];
+  return `the devices need up to ${need} of ${servers}, which lend ${lent}: when all of it is in use, ${then}`;
 }
 
 /** `120 of 480 pages [###.......] 25%` */

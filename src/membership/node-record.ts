@@ -67,6 +67,8 @@ export interface ClientFigures {
   readonly links: { readonly servers: number; readonly parity: number };
   /** Names of servers that lately gave it bytes which are not what was written. */
   readonly suspects: readonly string[];
+  /** Frames of memory servers and of parity servers that its device takes when full and much overwritten. */
+  readonly roomNeeded: { readonly servers: number; readonly parity: number };
 }
 
 /** One node as it describes itself; travels by gossip. */

@@ -66,8 +66,9 @@ export function parseClientFigures(value: unknown, what = "client"): ClientFigur
     },
     traffic: parseTraffic(fields["traffic"], `${what}.traffic`),
     recovery: parseRecovery(fields["recovery"], `${what}.recovery`),
-    links: parseLinks(fields["links"], `${what}.links`),
+    links: parseServersAndParity(fields["links"], `${what}.links`),
     suspects: parseSuspects(fields["suspects"], `${what}.suspects`),
+    roomNeeded: parseServersAndParity(fields["roomNeeded"], `${what}.roomNeeded`),
   };
 }
 
@@ -81,7 +82,8 @@ function parseRecovery(value: unknown, what: string): RecoveryFigures {
   };
 }
 
-function parseLinks(value: unknown, what: string): ClientFigures["links"] {
+/** All 0 where the sender, an older one, says nothing of it. */
+function parseServersAndParity(value: unknown, what: string): { servers: number; parity: number } {
   const fields = asObject(value ?? { servers: 0, parity: 0 }, what);
   return {
     servers: asCount(fields["servers"], `${what}.servers`),

@@ -12,6 +12,7 @@ import { reportOf } from "./client-report.ts";
 import { ControlPlane, newIdentity } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
 import { redundancyByDefault, sayIfUnprotected, sayRedundancy } from "./redundancy-choice.ts";
+import { RoomWatch } from "./room-watch.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
 
 /** Starts a client: NBD on one side, memory servers as membership finds them on the other. */
@@ -57,7 +58,8 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     const { dialer } = plane;
     const links = () => ({ servers: dialer.linked("server"), parity: dialer.linked("parity") });
     sayIfUnprotected(redundancy, links, log);
-    return new ClientNode(plane, control, log, { ...ready, role: "client", name: options.name });
+    const room = new RoomWatch(() => control.status(), log);
+    return new ClientNode({ plane, control, room, log }, { ...ready, role: "client", name: options.name });
   } catch (error) {
     plane.close();
     throw error;
@@ -116,20 +118,23 @@ function membershipPort(plane: ClientDataPlane, redundancy: RedundancyName, log:
   };
 }
 
+interface ClientNodeParts {
+  readonly plane: ClientDataPlane;
+  readonly control: ControlPlane;
+  readonly room: RoomWatch;
+  readonly log: Log;
+}
+
 class ClientNode implements RunningNode {
   readonly ready: ReadyLine;
   readonly ended: Promise<void>;
-  readonly #plane: ClientDataPlane;
-  readonly #control: ControlPlane;
-  readonly #log: Log;
+  readonly #parts: ClientNodeParts;
   #end!: () => void;
   #over = false;
 
-  constructor(plane: ClientDataPlane, control: ControlPlane, log: Log, ready: Omit<ReadyLine, "control">) {
-    this.#plane = plane;
-    this.#control = control;
-    this.#log = log;
-    this.ready = { ...ready, control: control.advertised };
+  constructor(parts: ClientNodeParts, ready: Omit<ReadyLine, "control">) {
+    this.#parts = parts;
+    this.ready = { ...ready, control: parts.control.advertised };
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -137,29 +142,30 @@ class ClientNode implements RunningNode {
 
   /** Waits until the last NBD client has gone: a kernel that still swaps here must not lose its pages. */
   async drain(): Promise<void> {
-    const { front } = this.#plane;
-    this.#plane.stopAccepting();
+    const { plane, control, room, log } = this.#parts;
+    const { front } = plane;
+    plane.stopAccepting();
     if (front.clientsServed > 0) {
-      this.#log.warn(
-        "NBD clients are still connected; waiting for them (swapoff and nbd-client -d come first)",
-        {
-          connections: front.clientsServed,
-        },
-      );
+      log.warn("NBD clients are still connected; waiting for them (swapoff and nbd-client -d come first)", {
+        connections: front.clientsServed,
+      });
     }
     while (front.clientsServed > 0 && !this.#over) await sleep(limits.tickMs);
     if (this.#over) return;
     this.#over = true;
-    await this.#plane.leave();
-    await this.#control.leave();
-    await this.#control.close();
+    room.stop();
+    await plane.leave();
+    await control.leave();
+    await control.close();
     this.#end();
   }
 
   stop(): void {
     this.#over = true;
-    this.#plane.close();
-    void this.#control.close().finally(this.#end);
+    const { plane, control, room } = this.#parts;
+    room.stop();
+    plane.close();
+    void control.close().finally(this.#end);
   }
 }
 

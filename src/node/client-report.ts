@@ -1,9 +1,11 @@
 import { FrameType } from "../../proto/peer/index.ts";
 import { controlLimits } from "../base/control-limits.ts";
 import { namePattern } from "../base/foreign-fields.ts";
+import { PAGE_BYTES } from "../base/page.ts";
 import type { ClientCounters } from "../client/counters.ts";
 import type { ClientFigures, RedundancyName, TrafficFigures } from "../membership/node-record.ts";
 import type { IpTable } from "../placement/ip-table.ts";
+import { roomNeeded } from "../redundancy/room-needed.ts";
 import type { ClientDataPlane } from "./client-data-plane.ts";
 import type { SelfReport } from "./control-plane.ts";
 import type { ClientOptions } from "./options.ts";
@@ -27,6 +29,7 @@ export function reportOf(
     recovery: core.redundancy.recovery(),
     links: { servers: dialer.linked("server"), parity: dialer.linked("parity") },
     suspects: suspectsIn(core.table),
+    roomNeeded: roomNeeded(redundancy, options.sizeBytes / PAGE_BYTES, options.groupSize),
   };
   return { data: null, frames: { used: 0, free: 0, limit: 0 }, draining: false, client };
 }

@@ -112,6 +112,7 @@ describe("the view of a status", () => {
         recovery: { state: "idle", done: 0, total: 0 },
         links: { servers: 20, parity: 21 },
         suspects: [],
+        roomNeeded: { servers: 0, parity: 0 },
       },
     ],
   };
@@ -147,6 +148,17 @@ describe("the view of a status", () => {
       "c: rebuilding, 120 of 480 pages [###.......] 25%",
       "p: scrubbing, 1 of 4 frames [###.......] 25%; 1 pass, 9 groups compared, 2 skipped, 1 mismatch",
     ]);
+  });
+
+  it("says where the servers that are up lend less than the devices need", () => {
+    const [client] = document.clients;
+    const needs = (servers: number, parity: number) =>
+      renderStatus({ ...document, clients: [{ ...client, roomNeeded: { servers, parity } }] }).at(-1);
+    expect(needs(256, 0)).toMatch(/^c +none/);
+    const servers = "the devices need up to 1.0 MiB of memory servers, which lend 1 MiB: ";
+    expect(needs(257, 0)).toBe(`${servers}when all of it is in use, writers wait`);
+    const parity = "the devices need up to 2 MiB of parity servers, which lend 0 B: ";
+    expect(needs(0, 512)).toBe(`${parity}when all of it is in use, pages are left unprotected`);
   });
 
   it("fits a small terminal", () => {

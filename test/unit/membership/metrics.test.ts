@@ -41,6 +41,7 @@ describe("metrics", () => {
       recovery: { state: "rebuilding" as const, done: 15, total: 16 },
       links: { servers: 17, parity: 18 },
       suspects: [],
+      roomNeeded: { servers: 0, parity: 0 },
     };
     const scrub = {
       ...{ state: "idle" as const, done: 0, total: 0 },

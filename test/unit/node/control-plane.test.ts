@@ -445,6 +445,7 @@ describe("a cluster of control planes", () => {
       recovery: { state: "reprotecting" as const, done: 15, total: 16 },
       links: { servers: 17, parity: 18 },
       suspects: ["s"],
+      roomNeeded: { servers: 19, parity: 20 },
     };
     const frames = { used: 0, free: 0, limit: 0 };
     const server = await start({ name: "s" });

@@ -35,6 +35,7 @@ const figures: ClientFigures = {
   recovery: { state: "idle", done: 0, total: 0 },
   links: { servers: 64, parity: process.env["FIXTURE_UNLINKED"] === undefined ? 16 : 0 },
   suspects: [],
+  roomNeeded: { servers: 0, parity: 0 },
 };
 
 const log = createLog({ format: "text" });
