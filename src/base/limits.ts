@@ -142,6 +142,12 @@ export const limits = {
   storeFramesMax: 2 ** 28,
   /** Unit in which a memory server takes memory from the system. */
   storeChunkBytes: 4 * MiB,
+  /** How often a server looks at the memory of its machine. */
+  memoryLookMs: 1_000,
+  /** One that took no more pages takes them again when so much more than the reserve has been available … */
+  reserveMarginBytes: 64 * MiB,
+  /** … for so long. */
+  memoryCalmMs: 5_000,
 
   /** Work frames of a parity server: pages on their way between servers. */
   parityWorkFrames: 512,

@@ -40,7 +40,7 @@ export function localOptions(
     name: values.name ?? "local",
     servers,
     parity,
-    capacityBytes: capacityOf(values.capacity, memory, servers + parity),
+    capacityBytes: capacityOf(values.capacity, memory, values.reserve, servers + parity),
     ...(values.reserve === undefined ? {} : { reserveBytes: values.reserve }),
     respawn: values.respawn ?? false,
     ...(values["key-file"] === undefined ? {} : { keyFile: values["key-file"] }),

@@ -28,15 +28,24 @@ export function serverOptions(
   return {
     ...commonOptions(values, role, defaultControl),
     listen: values.listen ?? defaultListen,
-    capacityBytes: capacityOf(values.capacity, memory),
+    capacityBytes: capacityOf(values.capacity, memory, values.reserve),
     reserveBytes: values.reserve ?? reserveBytesDefault,
   };
 }
 
-/** The capacity given, or a share of what is available. @param among how many servers of this machine share it */
-export function capacityOf(given: number | undefined, memory: MemoryInfo, among = 1): number {
+/**
+ * The capacity given, or half of what is available, but no more than the reserve leaves of it.
+ * @param among how many servers of this machine share it
+ */
+export function capacityOf(
+  given: number | undefined,
+  memory: MemoryInfo,
+  reserveBytes = reserveBytesDefault,
+  among = 1,
+): number {
   if (given === undefined) {
-    const share = memory.availableBytes / 2 / among;
+    const { availableBytes } = memory;
+    const share = Math.max(0, Math.min(availableBytes / 2, availableBytes - reserveBytes)) / among;
     return Math.max(limits.storeChunkBytes, share - (share % limits.storeChunkBytes));
   }
   if (given * among > memory.totalBytes) {

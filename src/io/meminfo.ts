@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { withinCgroups } from "./cgroup-memory.ts";
 
-/** The machine's memory, bytes. */
+/** Memory that a process may count on, bytes. */
 export interface MemoryInfo {
   readonly totalBytes: number;
   /** What can be taken without swapping, as the kernel estimates it. */
@@ -17,16 +19,7 @@ export function parseMeminfo(text: string): MemoryInfo {
   return { totalBytes: field("MemTotal"), availableBytes: field("MemAvailable") };
 }
 
-/** The memory this process may count on: the machine's, or its cgroup's where that is less. */
-export function readMemoryInfo(
-  path = "/proc/meminfo",
-  cgroupLimitBytes = process.constrainedMemory(),
-): MemoryInfo {
-  const machine = parseMeminfo(readFileSync(path, "utf8"));
-  // 0 or a number past all memory means that there is no limit.
-  if (!(cgroupLimitBytes > 0 && cgroupLimitBytes < machine.totalBytes)) return machine;
-  return {
-    totalBytes: cgroupLimitBytes,
-    availableBytes: Math.min(machine.availableBytes, cgroupLimitBytes),
-  };
+/** The machine's memory, or what the cgroups of this process leave of it. @param root for tests */
+export function readMemoryInfo(root = "/"): MemoryInfo {
+  return withinCgroups(parseMeminfo(readFileSync(join(root, "proc/meminfo"), "utf8")), root);
 }

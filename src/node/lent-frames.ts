@@ -2,16 +2,16 @@ import { ConfigError } from "../base/config-error.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
-import { readMemoryInfo } from "../io/meminfo.ts";
+import type { MemoryInfo } from "../io/meminfo.ts";
 import type { ServerOptions } from "./options.ts";
 
 /**
- * Frames to lend: as asked, but never what the machine is to keep for itself.
+ * Most frames that are ever lent: as asked, but never what the machine is to keep for itself.
  * @throws ConfigError where that leaves none
  */
-export function lentFrames(options: ServerOptions, log: Log): number {
+export function lentFrames(options: ServerOptions, { totalBytes }: MemoryInfo, log: Log): number {
   const { capacityBytes, reserveBytes } = options;
-  const mostBytes = readMemoryInfo().totalBytes - reserveBytes;
+  const mostBytes = totalBytes - reserveBytes;
   if (mostBytes < PAGE_BYTES) {
     throw new ConfigError(
       "--reserve",

@@ -5,10 +5,12 @@ import { formatHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
 import { DataPort, newDataPool } from "../io/data-port.ts";
+import { readMemoryInfo } from "../io/meminfo.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import { MemoryServerCore } from "../server/memory-server.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { StartServerNode } from "./running-node.ts";
 import { checkName, ServerNode } from "./server-node.ts";
 
@@ -19,7 +21,7 @@ const nobody: MembershipPort = { nodeUp() {}, nodeChanged() {}, nodeGone() {} };
  * Starts a memory server: core, data port and control plane.
  * @throws ConfigError for options that cannot be used, NswapError or the system's error for a port that cannot be bound
  */
-export const startMemoryNode: StartServerNode = async (options, log) => {
+export const startMemoryNode: StartServerNode = async (options, log, readMemory = readMemoryInfo) => {
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
   const identity = randomBytes(16);
   checkName(options.name, identity);
@@ -27,7 +29,7 @@ export const startMemoryNode: StartServerNode = async (options, log) => {
   const core = new MemoryServerCore({
     identity,
     name: options.name,
-    capacityFrames: lentFrames(options, log),
+    capacityFrames: lentFrames(options, readMemory(), log),
     prover: key,
     nonce: () => randomBytes(NONCE_BYTES),
     hashSeed: randomBytes(4).readUInt32LE(),
@@ -36,6 +38,8 @@ export const startMemoryNode: StartServerNode = async (options, log) => {
   });
   const onError = (error: Error): void => log.error("data port error", { error: error.message });
   const dataPort = await DataPort.start(options.listen, { core, sendPool: pool, onError });
+  const { reserveBytes } = options;
+  const watch = new MemoryWatch({ store: core.store, reserveBytes, read: readMemory, log });
   try {
     const { control: listen, peers: seeds, name } = options;
     const data = formatHostPort(dataPort.address);
@@ -44,8 +48,10 @@ export const startMemoryNode: StartServerNode = async (options, log) => {
     const control = await ControlPlane.start({ listen, key, seeds, self, ...whoami, log, port: nobody });
     // Pages of clients that said GOODBYE are still being freed, and missed by nobody.
     const pages = () => core.snapshot().clients.reduce((sum, client) => sum + client.pages, 0);
-    return new ServerNode({ role: "server", name, dataPort, control, log, pages });
+    const close = () => watch.stop();
+    return new ServerNode({ role: "server", name, dataPort, control, log, pages, close });
   } catch (error) {
+    watch.stop();
     dataPort.close();
     throw error;
   }

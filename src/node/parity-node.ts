@@ -11,6 +11,7 @@ import type { ServerLink } from "../client/server-link.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
 import { DataPort, newDataPool } from "../io/data-port.ts";
 import { DemandDialer } from "../io/demand-dialer.ts";
+import { readMemoryInfo } from "../io/meminfo.ts";
 import { receiveRegionIn } from "../io/receive-region.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, ScrubFigures } from "../membership/node-record.ts";
@@ -18,6 +19,7 @@ import type { ParityPort } from "../parity/parity-port.ts";
 import { ParityServerCore } from "../parity/parity-server.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
+import { MemoryWatch } from "./memory-watch.ts";
 import type { ServerOptions } from "./options.ts";
 import type { StartServerNode } from "./running-node.ts";
 import { checkName, ServerNode } from "./server-node.ts";
@@ -26,12 +28,15 @@ import { checkName, ServerNode } from "./server-node.ts";
  * Starts a parity server: core, data port, links to memory servers as they are needed, and control plane.
  * @throws ConfigError for options that cannot be used, NswapError or the system's error for a port that cannot be bound
  */
-export const startParityNode: StartServerNode = async (options, log) => {
+export const startParityNode: StartServerNode = async (options, log, readMemory = readMemoryInfo) => {
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
   const identity = randomBytes(16);
   checkName(options.name, identity);
-  const plane = await ParityDataPlane.start(options, identity, key, log);
+  const capacityFrames = lentFrames(options, readMemory(), log);
+  const plane = await ParityDataPlane.start(options, { identity, capacityFrames }, key, log);
   const { core, dataPort } = plane;
+  const { reserveBytes } = options;
+  const watch = new MemoryWatch({ store: core.store, reserveBytes, read: readMemory, log });
   try {
     const { control: listen, peers: seeds, name } = options;
     const data = formatHostPort(dataPort.address);
@@ -42,9 +47,13 @@ export const startParityNode: StartServerNode = async (options, log) => {
       scrub: () => core.scrub(),
     });
     const pages = () => core.snapshot().clients.reduce((sum, client) => sum + client.pages, 0);
-    const close = () => plane.dialer.stop();
+    const close = () => {
+      watch.stop();
+      plane.dialer.stop();
+    };
     return new ServerNode({ role: "parity", name, dataPort, control, log, pages, close });
   } catch (error) {
+    watch.stop();
     plane.close();
     throw error;
   }
@@ -64,7 +73,7 @@ class ParityDataPlane {
 
   static async start(
     options: ServerOptions,
-    identity: Uint8Array,
+    own: { identity: Uint8Array; capacityFrames: number },
     prover: ClusterKey | undefined,
     log: Log,
   ): Promise<ParityDataPlane> {
@@ -77,8 +86,7 @@ class ParityDataPlane {
       linkClosed: (link) => dialer.linkClosed(link),
     };
     const core = new ParityServerCore({
-      ...{ identity, name: options.name, prover, arena, port, log },
-      capacityFrames: lentFrames(options, log),
+      ...{ ...own, name: options.name, prover, arena, port, log },
       nonce: () => randomBytes(NONCE_BYTES),
       hashSeed: randomBytes(4).readUInt32LE(),
       blocks: { pool, soft: limits.dataBlocksSoft, max: limits.dataBlocksMax },

@@ -1,4 +1,5 @@
 import type { Log } from "../base/log.ts";
+import type { MemoryInfo } from "../io/meminfo.ts";
 import type { NodeRole } from "../membership/node-record.ts";
 import type { ClientOptions, ServerOptions } from "./options.ts";
 
@@ -26,7 +27,12 @@ export interface RunningNode {
 }
 
 /** The composition roots, each in its own file beside this one. */
-export type StartServerNode = (options: ServerOptions, log: Log) => Promise<RunningNode>;
+export type StartServerNode = (
+  options: ServerOptions,
+  log: Log,
+  /** Another machine's memory for tests. */
+  readMemory?: () => MemoryInfo,
+) => Promise<RunningNode>;
 export type StartClientNode = (options: ClientOptions, log: Log) => Promise<RunningNode>;
 
 const fields = ["role", "name", "data", "control", "nbd", "nbdTcp"] as const;

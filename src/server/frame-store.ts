@@ -48,7 +48,8 @@ export interface PageMeta {
  * A page is found only once it is published, whole. Counts frames exactly: used = held + taken, free = limit - used.
  */
 export class FrameStore {
-  readonly limit: number;
+  /** Most frames ever in use. */
+  readonly capacity: number;
   readonly #records: FrameRecords;
   readonly #words: Uint32Array;
   readonly #hash: PageHash;
@@ -57,6 +58,8 @@ export class FrameStore {
   readonly #first: Uint32Array;
   readonly #counts: Uint32Array;
   readonly #released: ((frame: number) => void) | undefined;
+  /** No frame is taken with so many in use. */
+  #lent: number;
   #freeFirst = NONE;
   /** Frames below it were used at least once; a free one among them is in the free list. */
   #everUsed = 0;
@@ -71,7 +74,8 @@ export class FrameStore {
       );
     }
     invariant(ownersMax >= 1 && ownersMax <= OWNERS_MAX, "an owner's index fits its column");
-    this.limit = capacityFrames;
+    this.capacity = capacityFrames;
+    this.#lent = capacityFrames;
     this.#records = new FrameRecords(capacityFrames);
     this.#words = this.#records.words;
     this.#hash = new PageHash(this.#records, capacityFrames, options.hashSeed);
@@ -93,6 +97,17 @@ export class FrameStore {
 
   get free(): number {
     return this.limit - this.used;
+  }
+
+  /** Most frames that may be in use at present; never less than are. */
+  get limit(): number {
+    return Math.max(this.#lent, this.used);
+  }
+
+  /** From now on no frame is taken with so many in use; those in use stay. */
+  lend(frames: number): void {
+    invariant(frames >= 0 && frames <= this.capacity, "no more is lent than the tables are made for");
+    this.#lent = frames;
   }
 
   /** Frames below this index may hold pages. */
@@ -117,6 +132,7 @@ export class FrameStore {
 
   /** A frame to be written and then published or given back; -1 if there is no room. */
   take(): number {
+    if (this.used >= this.#lent) return -1;
     let frame = this.#freeFirst - 1;
     if (frame >= 0) {
       const at = frame * RECORD_WORDS + NEXT;
@@ -282,7 +298,7 @@ export class FrameStore {
     let free = 0;
     for (let at = this.#freeFirst; at !== NONE; at = nextOf(at)) free += 1;
     invariant(free + this.used === this.#everUsed, "every frame once used is free, taken or held");
-    invariant(this.used <= this.limit, "frames in use stay within the limit");
+    invariant(this.used <= this.capacity, "frames in use stay within the capacity");
     let held = 0;
     for (let index = 0; index < this.#first.length; index += 1) {
       let count = 0;

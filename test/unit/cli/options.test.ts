@@ -184,6 +184,12 @@ describe("typed options", () => {
     expect(() => server({ capacity: "1K" })).toThrow("accepted: 1M or more");
   });
 
+  it("leave the reserve where half of what is available would not", () => {
+    expect(server({ reserve: "6G" }).capacityBytes).toBe(2 * GiB);
+    expect(local({ size: "1G", servers: "3", reserve: "6G" }).capacityBytes).toBe(GiB / 2);
+    expect(server({ reserve: "9G" }).capacityBytes).toBe(4 * 1024 ** 2);
+  });
+
   it("require a size and a place for the device", () => {
     expect(() => client({ nbd: "127.0.0.1:0" })).toThrow(/^--size: is required/);
     expect(() => client({ size: "1G" })).toThrow(/^--socket or --nbd: is required/);

@@ -60,3 +60,37 @@ test("the pages of a long request share their groups, whichever servers answer f
     expect([...inGroups.values()]).toEqual(Array(8).fill(4));
   }
 });
+
+test("pages go past a server whose machine needs its memory, wait where all do, and go on once it lends again", () => {
+  const client = new TestClient();
+  const [a, b] = [memoryServer("a"), memoryServer("b")];
+  client.join(a);
+  client.join(b);
+  client.write(0, pageOf(0));
+  client.pump();
+  a.store.lend(0);
+  const past = [...Array(64).keys()].map((slot) => client.write(slot, pageOf(slot + 1)));
+  client.pump();
+  expect(past.every((write) => write.done)).toBe(true);
+  expect(b.store.used).toBeGreaterThanOrEqual(63);
+  b.store.lend(0);
+  const waiting = [...Array(64).keys()].map((slot) => client.write(64 + slot, pageOf(slot)));
+  client.pump();
+  expect(waiting.some((write) => write.done)).toBe(false);
+  expect(client.core.starved).toBe(true);
+  // What it frees meanwhile is its machine's.
+  for (let slot = 0; slot < 32; slot += 1) client.core.zeroPage(slot, true, { pageDone: () => {} });
+  client.pump();
+  expect(b.capacity).toEqual({ free: 0, limit: b.store.used, used: b.store.used });
+  expect(waiting.some((write) => write.done)).toBe(false);
+  a.store.lend(a.store.capacity);
+  // It is told at the next sign of life of an idle link.
+  for (client.nowMs += limits.linkPingMs + 1; client.nowMs < 5_000; client.nowMs += limits.tickMs) {
+    client.core.tick(client.nowMs);
+    client.pump();
+  }
+  expect(waiting.every((write) => write.done)).toBe(true);
+  expect([a.store.used > 60, b.store.used]).toEqual([true, 32]);
+  a.check();
+  b.check();
+});

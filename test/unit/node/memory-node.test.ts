@@ -87,6 +87,30 @@ describe("startMemoryNode", () => {
     ).resolves.toBeUndefined();
   });
 
+  it("takes no new pages while its machine needs the memory, and gives those that it holds", async () => {
+    const machine = { totalBytes: 2 ** 34, availableBytes: 2 ** 33 };
+    const log = { ...silentLog, warn: (text: string) => said.push(text) };
+    const said: string[] = [];
+    const node = await startMemoryNode({ ...options, reserveBytes: 2 ** 30 }, log, () => machine);
+    clean.push(() => node.stop());
+    const client = connect(node);
+    await client.enter();
+    client.script.put([1, 2]);
+    expect(await client.sendAndWait(1)).toMatchObject([{ type: FrameType.ACK, capacity: { free: 254 } }]);
+    machine.availableBytes = 2 ** 30 - 1;
+    while (said.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    client.script.put([3, 2]).get([1, 2]);
+    const answers = await client.sendAndWait(2);
+    const ack = answers.find(({ type }) => type === FrameType.ACK)!;
+    expect(ack).toMatchObject({
+      capacity: { free: 0, limit: 2, used: 2 },
+      acks: [{ status: 1, accepted: 0 }],
+    });
+    expect(answers.find(({ type }) => type === FrameType.PAGES)!.pages.size).toBe(2);
+    const { nodes } = await statusOf(node);
+    expect(nodes[0]!.frames).toEqual({ used: 2, free: 0, limit: 2 });
+  });
+
   it("refuses what it cannot do, and leaves nothing bound", async () => {
     await expect(start({ name: "n".repeat(64) })).rejects.toThrow(/--name/);
     const { totalBytes } = readMemoryInfo();
