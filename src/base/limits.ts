@@ -104,6 +104,14 @@ export const limits = {
   linkListAgainMs: 90_000,
   /** How often the cores are told the time. */
   tickMs: 100,
+  /**
+   * A signal to end so soon after the first one is the same one: npm and npx pass on what the whole process group got.
+   */
+  sameSignalMs: 2_000,
+  /** Peers named in a line of the log. */
+  peersNamedMax: 8,
+  /** What a node has still to say when it has ended is given so long to be taken. */
+  lastWordsMsMax: 1_000,
   /** A connection that we end is given so long to take what is still queued. */
   finishMsMax: 3_000,
   linkRetryMsMin: 50,

@@ -1,3 +1,4 @@
+import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { LineSink } from "../io/line-sink.ts";
 import type { LogFormat } from "./log.ts";
@@ -13,9 +14,12 @@ export interface NodeHost {
 
 const endSignals = ["SIGTERM", "SIGINT"] as const;
 
+const againText = `again after ${limits.sameSignalMs / 1000} s to stop at once`;
+
 /**
- * Prints the ready line and waits for the end of the node: the first SIGTERM or SIGINT drains it, the second stops
- * it, and so does the end of a parent process that holds an IPC channel to this one (`nswap local`).
+ * Prints the ready line and waits for the end of the node: the first SIGTERM or SIGINT drains it, a later one stops
+ * it (not one that comes with the first, see limits.sameSignalMs), and so does the end of a parent process that holds
+ * an IPC channel to this one (`nswap local`). SIGHUP, the end of a terminal, is no reason to end.
  * Returns the exit status.
  */
 export async function runNode(
@@ -23,26 +27,30 @@ export async function runNode(
   format: LogFormat,
   log: Log,
   host: NodeHost,
+  nowMs: () => number = () => performance.now(),
 ): Promise<number> {
-  let signals = 0;
+  let firstMs: number | null = null;
   const onSignal = () => {
-    signals++;
-    if (signals === 1) {
-      log.info("leaving in order; a second signal stops at once");
+    if (firstMs === null) {
+      firstMs = nowMs();
+      log.info(`leaving in order; send the signal ${againText}`);
       node.drain().catch((error: unknown) => {
         log.error("leaving in order failed; stopping", { error: String(error) });
         node.stop();
       });
-    } else {
+    } else if (nowMs() - firstMs >= limits.sameSignalMs) {
       log.warn("stopping at once");
       node.stop();
     }
   };
+  const onHangUp = () =>
+    log.warn("SIGHUP is ignored: this node goes on without its terminal; SIGTERM ends it");
   const onOrphaned = () => {
     log.warn("the process that started this node is gone; stopping at once");
     node.stop();
   };
   for (const signal of endSignals) host.on(signal, onSignal);
+  host.on("SIGHUP", onHangUp);
   host.on("disconnect", onOrphaned);
   try {
     host.output.write(formatReadyLine(node.ready, format));
@@ -53,6 +61,7 @@ export async function runNode(
     return 1;
   } finally {
     for (const signal of endSignals) host.off(signal, onSignal);
+    host.off("SIGHUP", onHangUp);
     host.off("disconnect", onOrphaned);
   }
 }

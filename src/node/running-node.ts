@@ -22,7 +22,7 @@ export interface RunningNode {
   readonly ended: Promise<void>;
   /** First SIGTERM: leave in order. Resolves when that is done; `ended` follows. */
   drain(): Promise<void>;
-  /** Second SIGTERM: end at once. */
+  /** A later SIGTERM: end at once. */
   stop(): void;
 }
 

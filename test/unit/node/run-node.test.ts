@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { runNode } from "../../../src/node/run-node.ts";
 import {
@@ -43,14 +44,48 @@ describe("runNode", () => {
   it("prints the ready line, drains on the first signal, stops on the second", async () => {
     const { node, calls } = fakeNode();
     const host = new FakeHost();
-    const status = runNode(node, "text", silentLog, host);
+    let nowMs = 5_000;
+    const status = runNode(node, "text", silentLog, host, () => nowMs);
     expect(host.out).toBe(formatReadyLine(ready, "text"));
     host.emit("SIGTERM");
     expect(calls).toEqual(["drain"]);
+    nowMs += limits.sameSignalMs;
     host.emit("SIGINT");
     expect(calls).toEqual(["drain", "stop"]);
     expect(await status).toBe(0);
     expect(host.listening).toBe(0);
+  });
+
+  it("is not stopped by the one signal that npm passes on after the process group got it", async () => {
+    const { node, calls } = fakeNode();
+    const host = new FakeHost();
+    const said: string[] = [];
+    const log = { ...silentLog, info: (text: string) => said.push(text) };
+    let nowMs = 5_000;
+    const status = runNode(node, "text", log, host, () => nowMs);
+    host.emit("SIGINT");
+    host.emit("SIGINT");
+    nowMs += limits.sameSignalMs - 1;
+    host.emit("SIGTERM");
+    expect(calls).toEqual(["drain"]);
+    expect(said.join()).toContain(`again after ${limits.sameSignalMs / 1000} s to stop at once`);
+    nowMs += 1;
+    host.emit("SIGINT");
+    expect([await status, calls]).toEqual([0, ["drain", "stop"]]);
+  });
+
+  it("outlives the end of its terminal, and says that it does", async () => {
+    const { node, calls } = fakeNode();
+    const host = new FakeHost();
+    const said: string[] = [];
+    const log = { ...silentLog, warn: (text: string) => said.push(text) };
+    const status = runNode(node, "text", log, host);
+    host.emit("SIGHUP");
+    host.emit("SIGHUP");
+    expect(calls).toEqual([]);
+    expect(said[0]).toContain("SIGHUP is ignored");
+    host.emit("disconnect");
+    expect([await status, host.listening]).toEqual([0, 0]);
   });
 
   it("stops when its parent is gone", async () => {
