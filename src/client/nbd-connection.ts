@@ -22,6 +22,8 @@ import type { NbdFront } from "./nbd-front.ts";
 
 /** What a connection needs of the driver of its socket. */
 export interface NbdConnectionPort {
+  /** Who is there, for people: an address, or the socket that it came by. */
+  readonly peer?: string;
   /** The session can take bytes again that it left. */
   resume(): void;
   /** The session is over: send what is queued, then close. */
@@ -68,6 +70,11 @@ export class NbdConnection implements NbdHandler, Admitted {
       },
     });
     this.session.start();
+  }
+
+  /** Who is there, for people. */
+  get peer(): string {
+    return this.#port.peer ?? "(unknown)";
   }
 
   // The driver's side

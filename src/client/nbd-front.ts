@@ -69,6 +69,14 @@ export class NbdFront {
     return served;
   }
 
+  /** Who these are, for people: the first few, and how many more. */
+  get peersServed(): string {
+    const peers: string[] = [];
+    for (const { session, peer } of this.#connections) if (session.export !== undefined) peers.push(peer);
+    const more = peers.length - limits.peersNamedMax;
+    return peers.slice(0, limits.peersNamedMax).join(", ") + (more > 0 ? `, and ${more} more` : "");
+  }
+
   connect(out: OutQueue, port: NbdConnectionPort, nowMs: number): NbdConnection {
     const connection = new NbdConnection(this, out, this.#exports, port, nowMs);
     this.#connections.add(connection);

@@ -2,6 +2,7 @@ import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
 import type { BlockPool } from "../base/blocks.ts";
 import { NswapError } from "../base/errors.ts";
+import { formatHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Notice } from "../base/log.ts";
 import { OutQueue } from "../base/out-queue.ts";
@@ -32,16 +33,19 @@ export class NbdListener {
   readonly #options: NbdListenerOptions;
   readonly #server: net.Server;
   readonly #sockets = new Set<StreamSocket>();
+  /** Of the Unix socket, if it is one. */
+  readonly #path: string | undefined;
 
-  private constructor(options: NbdListenerOptions) {
+  private constructor(address: NbdAddress, options: NbdListenerOptions) {
     this.#options = options;
+    this.#path = "path" in address ? address.path : undefined;
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
 
   /** Listens; a dead Unix socket left in the way is replaced, one that answers is an error. */
   static async start(address: NbdAddress, options: NbdListenerOptions): Promise<NbdListener> {
     if ("path" in address) await clearSocketPath(address.path);
-    const listener = new NbdListener(options);
+    const listener = new NbdListener(address, options);
     await listen(listener.#server, address);
     listener.#server.on("error", (error) =>
       options.notice("cannot accept an NBD client", { why: error.message }, "warn"),
@@ -80,6 +84,7 @@ export class NbdListener {
       turnBytes: limits.nbdTurnBytes,
     });
     const port = {
+      peer: this.#path ?? addressOf(accepted),
       resume: () => socket.resume(),
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
@@ -94,7 +99,13 @@ export class NbdListener {
       return;
     }
     this.#sockets.add(socket);
-    socket.attach((into, onRead) => adoptRaw(accepted, into, onRead));
+    socket.attach((into, onRead) => {
+      const adopted = adoptRaw(accepted, into, onRead);
+      // As often as the system says (net.ipv4.tcp_keepalive_*), for what vanished without a word. With a delay of its
+      // own Node gives up after ten probes a second apart: a switch that restarts would cost a machine its swap.
+      if (this.#path === undefined) adopted.setKeepAlive(true);
+      return adopted;
+    });
   }
 
   /** Stops accepting; connections stay. */
@@ -120,6 +131,11 @@ export function listen(server: net.Server, address: NbdAddress): Promise<void> {
     });
     server.listen(address, () => resolve());
   });
+}
+
+/** Where a connection comes from, for people. */
+function addressOf({ remoteAddress: host, remotePort: port }: net.Socket): string {
+  return host === undefined || port === undefined ? "(gone already)" : formatHostPort({ host, port });
 }
 
 async function clearSocketPath(path: string): Promise<void> {

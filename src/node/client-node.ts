@@ -146,9 +146,11 @@ class ClientNode implements RunningNode {
     const { front } = plane;
     plane.stopAccepting();
     if (front.clientsServed > 0) {
-      log.warn("NBD clients are still connected; waiting for them (swapoff and nbd-client -d come first)", {
-        connections: front.clientsServed,
-      });
+      log.warn(
+        "NBD clients are still connected; waiting for them (swapoff and nbd-client -d come first; " +
+          `the signal again after ${limits.sameSignalMs / 1000} s stops at once, and they lose their pages)`,
+        { connections: front.clientsServed, peers: front.peersServed },
+      );
     }
     while (front.clientsServed > 0 && !this.#over) await sleep(limits.tickMs);
     if (this.#over) return;

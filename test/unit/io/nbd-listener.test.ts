@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import net from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Block } from "../../../src/base/blocks.ts";
@@ -65,4 +66,21 @@ test("accepting fails again and again, as it does without memory: it is said, an
   for (let i = 0; i < 3; i += 1) server.emit("error", new Error("accept ENOMEM"));
   expect(client.notices.filter((text) => text.includes("ENOMEM")).length).toBeGreaterThan(0);
   expect(await greeting(at)).toBe(18);
+});
+
+/** The timer of a connection's end that is bound to a port of 127.0.0.1, as Linux tells: 02 is keep-alive. */
+function timerOf(localPort: number, remotePort: number): string | undefined {
+  const hex = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+  const row = rows.find((line) => line.includes(` ${hex(localPort)} ${hex(remotePort)} `));
+  return row?.trim().split(/\s+/)[5]?.slice(0, 2);
+}
+
+test("a gateway's client vanishes without a word: its connection is probed, not kept for ever", async () => {
+  const client = new TestClient();
+  const { port } = (await listener(client)).address as net.AddressInfo;
+  const socket = net.connect(port, "127.0.0.1");
+  ends.push(() => socket.destroy());
+  await new Promise((resolve) => socket.once("data", resolve));
+  await expect.poll(() => timerOf(port, socket.localPort!)).toBe("02");
 });

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { controlTiming } from "../../../src/base/control-limits.ts";
 import { parseHostPort } from "../../../src/base/host-port.ts";
 import { limits } from "../../../src/base/limits.ts";
-import { silentLog } from "../../../src/base/log.ts";
+import { type Log, silentLog } from "../../../src/base/log.ts";
 import { ControlClient } from "../../../src/io/control/control-client.ts";
 import type { NodeRecord } from "../../../src/membership/node-record.ts";
 import { startClientNode } from "../../../src/node/client-node.ts";
@@ -29,14 +29,14 @@ afterEach(() => {
   for (const end of clean.splice(0).reverse()) end();
 });
 
-async function start(more: Partial<ClientOptions> = {}): Promise<RunningNode> {
+async function start(more: Partial<ClientOptions> = {}, log: Log = silentLog): Promise<RunningNode> {
   const node = await startClientNode(
     {
       ...{ name: "cli-1", control: anyPort, peers: [], insecure: false, log: "text" },
       ...{ sizeBytes: 1 << 20, exportName: "", redundancy: "none", groupSize: 4 },
       ...more,
     },
-    silentLog,
+    log,
   );
   clean.push(() => node.stop());
   return node;
@@ -197,6 +197,20 @@ describe("draining a client", () => {
     await drained;
     await node.ended;
     await until(async () => (await framesUsed(server)) === 0, "the server to drop the pages");
+  });
+
+  it("names whom it waits for, and how not to", async () => {
+    const path = join(directory, "nbd.sock");
+    const said: string[] = [];
+    const warn = (text: string, fields?: object) => void said.push(`${text} ${JSON.stringify(fields)}`);
+    const node = await start({ socketPath: path, nbd: anyPort }, { ...silentLog, warn });
+    const clients = [await ready({ path }), await ready(tcpOf(node.ready.nbdTcp!))];
+    const drained = node.drain();
+    const line = said.find((text) => text.includes("still connected"))!;
+    expect(line).toContain("again after 2 s stops at once");
+    expect(line).toMatch(/"peers":"[^"]*nbd\.sock, 127\.0\.0\.1:[0-9]+"/);
+    for (const client of clients) client.close();
+    await drained;
   });
 
   it("waits for nobody who has not chosen the export", async () => {
