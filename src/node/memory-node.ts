@@ -48,8 +48,9 @@ export const startMemoryNode: StartServerNode = async (options, log, readMemory 
     const control = await ControlPlane.start({ listen, key, seeds, self, ...whoami, log, port: nobody });
     // Pages of clients that said GOODBYE are still being freed, and missed by nobody.
     const pages = () => core.snapshot().clients.reduce((sum, client) => sum + client.pages, 0);
+    const ending = () => core.end();
     const close = () => watch.stop();
-    return new ServerNode({ role: "server", name, dataPort, control, log, pages, close });
+    return new ServerNode({ role: "server", name, dataPort, control, log, pages, ending, close });
   } catch (error) {
     watch.stop();
     dataPort.close();

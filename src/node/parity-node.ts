@@ -47,11 +47,12 @@ export const startParityNode: StartServerNode = async (options, log, readMemory 
       scrub: () => core.scrub(),
     });
     const pages = () => core.snapshot().clients.reduce((sum, client) => sum + client.pages, 0);
+    const ending = () => core.end();
     const close = () => {
       watch.stop();
       plane.dialer.stop();
     };
-    return new ServerNode({ role: "parity", name, dataPort, control, log, pages, close });
+    return new ServerNode({ role: "parity", name, dataPort, control, log, pages, ending, close });
   } catch (error) {
     watch.stop();
     plane.close();

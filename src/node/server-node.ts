@@ -21,6 +21,8 @@ export interface ServerNodeParts {
   readonly log: Log;
   /** Pages of clients that are held at present. */
   readonly pages: () => number;
+  /** What the node holds is about to end with it. */
+  readonly ending: () => void;
   /** Ends what the node has beside its data port. */
   readonly close?: () => void;
 }
@@ -47,12 +49,14 @@ export class ServerNode implements RunningNode {
     const { role, dataPort, control, log } = this.#parts;
     const pages = this.#parts.pages();
     if (pages > 0) log.warn(lastWords[role], { pages });
+    this.#parts.ending();
     dataPort.stopAccepting();
     await control.leave();
     this.#close();
   }
 
   stop(): void {
+    this.#parts.ending();
     void this.#parts.control.close();
     this.#close();
   }

@@ -149,6 +149,11 @@ export class ParityServerCore implements DataServer {
     this.#scrubber.tick();
   }
 
+  /** As MemoryServerCore.end. */
+  end(): void {
+    this.#server.end();
+  }
+
   get capacity(): Capacity {
     return this.#server.capacity;
   }

@@ -95,6 +95,7 @@ export class MemoryServerCore implements DataServer {
   #lastTickMs: number | undefined;
   /** Time in which the server ran. */
   #clockMs = 0;
+  #ending = false;
 
   constructor(options: MemoryServerOptions) {
     this.#options = options;
@@ -183,6 +184,11 @@ export class MemoryServerCore implements DataServer {
     this.#counters.reaped += this.clients.tick(this.#clockMs, framesMax);
   }
 
+  /** The process is about to end, and what it holds with it: for what is said of clients from now on. */
+  end(): void {
+    this.#ending = true;
+  }
+
   snapshot(): ServerSnapshot {
     const clients: ClientSnapshot[] = [];
     for (const client of this.clients.known) {
@@ -266,7 +272,8 @@ export class MemoryServerCore implements DataServer {
     const last = client?.connections.size === 0 && !connection.fromParity;
     if (client !== undefined && last && closed !== "ended") {
       const pages = this.store.countOf(client.index);
-      this.#options.log?.info("client disconnected, its pages are kept", { client: client.name, pages });
+      const fate = this.#ending ? "end with this server" : "are kept";
+      this.#options.log?.info(`client disconnected, its pages ${fate}`, { client: client.name, pages });
     }
   }
 

@@ -111,6 +111,32 @@ describe("startMemoryNode", () => {
     expect(nodes[0]!.frames).toEqual({ used: 2, free: 0, limit: 2 });
   });
 
+  it.each(["drain", "stop"] as const)(
+    "does not say that it keeps the pages that end with it (%s)",
+    async (way) => {
+      const said: string[] = [];
+      const say = (text: string): void => void said.push(text);
+      const node = await startMemoryNode(options, { ...silentLog, info: say, warn: say });
+      clean.push(() => node.stop());
+      const passing = connect(node);
+      await passing.enter();
+      passing.script.put([1]);
+      await passing.sendAndWait(1);
+      passing.socket.destroy();
+      await expect.poll(() => said).toContain("client disconnected, its pages are kept");
+      said.length = 0;
+      const client = connect(node);
+      await client.enter();
+      client.script.put([1, 2, 3]);
+      await client.sendAndWait(1);
+      await node[way]();
+      await node.ended;
+      await client.ended;
+      await expect.poll(() => said).toContain("client disconnected, its pages end with this server");
+      expect(said.join()).not.toContain("kept");
+    },
+  );
+
   it("refuses what it cannot do, and leaves nothing bound", async () => {
     await expect(start({ name: "n".repeat(64) })).rejects.toThrow(/--name/);
     const { totalBytes } = readMemoryInfo();
