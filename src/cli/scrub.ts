@@ -24,7 +24,10 @@ export const scrubCommand: Command = {
   configure: (yargs) =>
     yargs
       .positional("node", { type: "string", describe: "name of a parity server; all of them if left out" })
-      .example("$0 scrub --control 127.0.0.1:7412", "exit status 1 if a group is not the XOR of its members"),
+      .example(
+        "$0 scrub --control 127.0.0.1:7412",
+        "exit status 1 if a group is wrong or could not be compared",
+      ),
   async run(commandLine, host) {
     const values = given(scrubSpecs, commandLine, host);
     const address = values.control ?? defaultControl;
@@ -57,7 +60,7 @@ function parityServers({ nodes }: StatusDocument, name: string | undefined): Sta
   throw new ConfigError(null, `${quote(name!)} is no parity server of this cluster; accepted: ${known}`);
 }
 
-/** One pass at one server, to its end; false if it found a mismatch or could not be done. */
+/** One pass at one server, to its end; false if it found a mismatch, or left open whether there is one. */
 async function scrub(node: StatusNode, key: ClusterKey | null, host: CliHost): Promise<boolean> {
   let client: StatusClient | null = null;
   try {
@@ -82,19 +85,60 @@ async function untilDone(
 ): Promise<boolean> {
   let shown = "";
   for (;;) {
-    const now = figuresOf(await client.status());
+    const document = await client.status();
+    const now = figuresOf(document);
     if (now.state === "idle" && now.passes > before.passes) {
-      const since = (key: "scrubbed" | "skipped" | "mismatches") => now[key] - before[key];
-      const mismatches = since("mismatches");
-      const counts = `${since("scrubbed")} groups compared, ${since("skipped")} skipped`;
-      host.print(`${name}: ${counts}, ${mismatches} ${mismatches === 1 ? "mismatch" : "mismatches"}\n`);
-      return mismatches === 0;
+      const counts = countsSince(before, now);
+      const { compared, skipped, mismatches } = counts;
+      const found = `${mismatches} ${mismatches === 1 ? "mismatch" : "mismatches"}`;
+      host.print(`${name}: ${compared} groups compared, ${skipped} skipped, ${found}\n`);
+      for (const why of whySkipped(counts, document)) host.print(`${name}: ${why}\n`);
+      return mismatches === 0 && isProof(counts);
     }
     const line = `${name}: ${progress(now.done, now.total, "frames")}`;
     if (now.state === "running" && line !== shown) host.print(`${line}\n`);
     shown = line;
     await sleep(lookEveryMs);
   }
+}
+
+/** What one pass came to. */
+interface PassCounts {
+  readonly compared: number;
+  readonly skipped: number;
+  /** Of those skipped: for want of a memory server that answers. */
+  readonly unreachable: number;
+  readonly mismatches: number;
+}
+
+function countsSince(before: ScrubFigures, now: ScrubFigures): PassCounts {
+  return {
+    compared: now.scrubbed - before.scrubbed,
+    skipped: now.skipped - before.skipped,
+    unreachable: now.unreachable - before.unreachable,
+    mismatches: now.mismatches - before.mismatches,
+  };
+}
+
+/** Groups that change while they are looked at leave nothing open; those out of reach do, and a pass with no other. */
+const isProof = ({ compared, skipped, unreachable }: PassCounts): boolean =>
+  unreachable === 0 && (skipped === 0 || compared > 0);
+
+/** Sentences on what was skipped, as far as known. */
+function whySkipped(counts: PassCounts, { nodes }: StatusDocument): string[] {
+  const { compared, skipped, unreachable } = counts;
+  const why: string[] = [];
+  if (unreachable > 0) {
+    const away = nodes.filter(({ role, state }) => role === "server" && state !== "up");
+    const who = away.length === 0 ? "" : ` (not up: ${away.map((node) => node.name).join(", ")})`;
+    why.push(`${unreachable} groups were not compared: a memory server of theirs does not answer${who}`);
+  }
+  if (skipped > unreachable) {
+    const changing = skipped - unreachable;
+    why.push(`${changing} groups were not compared: a page is no longer where it was, as when clients write`);
+  }
+  if (compared === 0 && skipped > 0) why.push("no group was compared, so nothing is proved");
+  return why;
 }
 
 /** The figures of the node that was asked itself. @throws ControlError if it has none */

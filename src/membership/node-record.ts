@@ -43,6 +43,8 @@ export interface ScrubFigures {
   /** Since the start: groups compared, groups that could not be compared, and groups found wrong. */
   readonly scrubbed: number;
   readonly skipped: number;
+  /** Of those that could not be compared: for want of a memory server that answers. */
+  readonly unreachable: number;
   readonly mismatches: number;
   /** Passes finished since the start. */
   readonly passes: number;

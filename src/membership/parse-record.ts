@@ -107,6 +107,8 @@ export function parseScrubFigures(value: unknown, what: string): ScrubFigures {
     state: asOneOf(fields["state"], scrubStates, `${what}.state`),
     ...{ done: count("done"), total: count("total"), scrubbed: count("scrubbed") },
     ...{ skipped: count("skipped"), mismatches: count("mismatches"), passes: count("passes") },
+    // 0 where the sender is an older one.
+    unreachable: asCount(fields["unreachable"] ?? 0, `${what}.unreachable`),
   };
 }
 

@@ -45,6 +45,8 @@ export interface ScrubSnapshot {
   scrubbed: number;
   /** Groups of which some member could not be looked at. */
   skipped: number;
+  /** Of these, groups with a member whose server could not be reached. */
+  unreachable: number;
   /** Groups found wrong, twice in a row. */
   mismatches: number;
   /** Passes over the whole store. */

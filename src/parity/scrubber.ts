@@ -49,6 +49,7 @@ export class Scrubber implements BatchOwner {
   #inFlight = 0;
   #scrubbed = 0;
   #skipped = 0;
+  #unreachable = 0;
   #mismatches = 0;
   #passes = 0;
 
@@ -63,6 +64,7 @@ export class Scrubber implements BatchOwner {
       end: this.#options.store.scanEnd,
       scrubbed: this.#scrubbed,
       skipped: this.#skipped,
+      unreachable: this.#unreachable,
       mismatches: this.#mismatches,
       passes: this.#passes,
     };
@@ -136,6 +138,7 @@ export class Scrubber implements BatchOwner {
     }
     if (status === ResultStatus.OK) this.#scrubbed += 1;
     else this.#skipped += 1;
+    if (status === ResultStatus.UNREACHABLE) this.#unreachable += 1;
     this.#options.engine.release(batch);
   }
 

@@ -12,7 +12,7 @@ afterEach(async () => {
 
 const noted: ScrubFigures = {
   ...{ state: "idle", done: 0, total: 8 },
-  ...{ scrubbed: 5, skipped: 6, mismatches: 7, passes: 2 },
+  ...{ scrubbed: 5, skipped: 6, unreachable: 4, mismatches: 7, passes: 2 },
 };
 
 async function startNode(name: string, role: NodeRole, scrub?: FakeScrub, seeds: ControlPlane[] = []) {
@@ -35,7 +35,12 @@ class FakeScrub {
   begun = 0;
   #figures = noted;
 
-  constructor(readonly mismatches: number) {}
+  constructor(
+    readonly mismatches: number,
+    readonly compared = 3,
+    readonly skipped = 0,
+    readonly unreachable = 0,
+  ) {}
 
   begin(): void {
     this.begun += 1;
@@ -48,9 +53,11 @@ class FakeScrub {
       const done = now.done + 1;
       this.#figures = { ...now, done };
       if (done === 8) {
-        const { scrubbed, mismatches, passes } = noted;
+        const { scrubbed, skipped, unreachable, mismatches, passes } = noted;
         const counts = {
-          scrubbed: scrubbed + 3,
+          scrubbed: scrubbed + this.compared,
+          skipped: skipped + this.skipped,
+          unreachable: unreachable + this.unreachable,
           mismatches: mismatches + this.mismatches,
           passes: passes + 1,
         };
@@ -99,6 +106,34 @@ describe("nswap scrub", () => {
     expect(unknown.status).toBe(1);
     expect(unknown.err).toContain('"p3" is no parity server of this cluster; accepted: p1, p2');
     expect((await run(second.advertised, "p1", "p2")).err).toContain("unknown option or argument");
+  });
+
+  it.each([
+    ["nothing was compared", [0, 0, 9, 9], 1, "no group was compared, so nothing is proved"],
+    ["all pages had moved", [0, 0, 9, 0], 1, "no group was compared, so nothing is proved"],
+    [
+      "a memory server did not answer",
+      [0, 7, 2, 2],
+      1,
+      "2 groups were not compared: a memory server of theirs",
+    ],
+    ["clients were writing", [0, 7, 2, 0], 0, "2 groups were not compared: a page is no longer where it was"],
+  ] as const)("does not take it for proof that %s", async (_what, figures, status, sentence) => {
+    const node = await startNode("p1", "parity", new FakeScrub(...(figures as [number, number, number, number])));
+    const result = await run(node.advertised);
+    expect(result).toMatchObject({ status, err: "" });
+    expect(result.out).toContain(`p1: ${sentence}`);
+  });
+
+  it("says which memory servers were not there to compare with", async () => {
+    const parity = await startNode("p1", "parity", new FakeScrub(0, 0, 5, 5));
+    const server = await startNode("s1", "server", undefined, [parity]);
+    await until(() => parity.status().nodes.length === 2);
+    await server.close();
+    await until(() => parity.status().nodes.some(({ state }) => state === "suspect"));
+    expect((await run(parity.advertised)).out).toContain(
+      "p1: 5 groups were not compared: a memory server of theirs does not answer (not up: s1)\n",
+    );
   });
 
   it("says that there is no parity server, that one is down, or that nobody answers", async () => {

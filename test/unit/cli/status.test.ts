@@ -139,7 +139,10 @@ describe("the view of a status", () => {
         {
           ...{ name: "p", role: "parity", state: "up", pid: 4, data: "p:1", control: "p:2" },
           frames: { used: 1, free: 255, limit: 256 },
-          scrub: { state: "running", done: 1, total: 4, scrubbed: 9, skipped: 2, mismatches: 1, passes: 1 },
+          scrub: {
+            ...{ state: "running", done: 1, total: 4, scrubbed: 9, skipped: 2, unreachable: 0 },
+            ...{ mismatches: 1, passes: 1 },
+          },
         },
       ],
       clients: [{ ...client, recovery: { state: "rebuilding", done: 120, total: 480 } }],

@@ -45,7 +45,7 @@ describe("metrics", () => {
     };
     const scrub = {
       ...{ state: "idle" as const, done: 0, total: 0 },
-      ...{ scrubbed: 1, skipped: 2, mismatches: 3, passes: 4 },
+      ...{ scrubbed: 1, skipped: 2, unreachable: 1, mismatches: 3, passes: 4 },
     };
     const client = recordOf(2, { name: "c", role: "client", data: null, client: figures });
     const text = metricsText(

@@ -474,7 +474,7 @@ describe("a cluster of control planes", () => {
   it("shows what a parity server has checked, its own and that of others", async () => {
     const scrub = {
       ...{ state: "running" as const, done: 1, total: 2 },
-      ...{ scrubbed: 3, skipped: 4, mismatches: 5, passes: 6 },
+      ...{ scrubbed: 3, skipped: 4, unreachable: 1, mismatches: 5, passes: 6 },
     };
     const frames = { used: 1, free: 2, limit: 3 };
     const self = () => ({ data: "127.0.0.1:1", frames, draining: false, scrub });

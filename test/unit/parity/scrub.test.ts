@@ -194,12 +194,19 @@ it("groups with a member that is missing, or whose server cannot be reached, are
   client.invalidate([11, 21]).send();
   rig.core.scrub();
   rig.pump();
-  expect(scrub(rig)).toMatchObject({ running: false, scrubbed: 98, skipped: 2, mismatches: 0 });
+  expect(scrub(rig)).toMatchObject({
+    running: false,
+    scrubbed: 98,
+    skipped: 2,
+    unreachable: 0,
+    mismatches: 0,
+  });
   rig.stopServer(3);
   rig.core.scrub();
   rig.pump();
   rig.pass(500);
   expect(scrub(rig)).toMatchObject({ running: false, scrubbed: 98, skipped: 102, mismatches: 0, passes: 2 });
+  expect(scrub(rig).unreachable).toBeGreaterThan(97);
   expect(rig.warnings).toEqual([]);
 });
 
