@@ -181,6 +181,8 @@ export const limits = {
   parityJobsMax: 8_192,
   /** Memory servers that a parity server tells apart, those of all its clients together. */
   parityServersMax: 16_383,
+  /** Those that one connection may name at a time: as many as a client knows. */
+  parityServersPerConnectionMax: 1_024,
   /** Groups that the background scrub looks at in one tick, at most; and at a time when asked to be quick. */
   parityScrubPerTick: 1,
   parityScrubAtATime: 8,
@@ -209,6 +211,10 @@ export const limits = {
 invariant(
   limits.linkListAgainMs > limits.dataSilenceMsMax,
   "by the second list the server has ended earlier connections",
+);
+invariant(
+  limits.parityServersPerConnectionMax >= limits.memoryServersMax,
+  "a client can name all servers that it knows",
 );
 invariant(
   limits.parityLinkBlocks * 2 >= limits.parityLinksMax * 3,

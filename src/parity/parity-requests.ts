@@ -32,7 +32,6 @@ import {
   WireError,
 } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
-import { toHex } from "../base/hex.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import type { OutQueue } from "../base/out-queue.ts";
@@ -142,7 +141,7 @@ export class ParityRequests implements ExtraRequests, BatchOwner, Line {
     for (let i = 0; i < reader.count; i += 1) {
       const at = i * SERVER_ENTRY_BYTES;
       const index = reader.body.getUint16(at, true);
-      this.#index.define(index, toHex(reader.bodyRaw.subarray(at + 8, at + 8 + IDENTITY_BYTES)));
+      this.#index.define(index, reader.bodyRaw.subarray(at + 8, at + 8 + IDENTITY_BYTES));
     }
   }
 

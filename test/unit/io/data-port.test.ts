@@ -44,11 +44,12 @@ async function connect(port: DataPort, identity = 1): Promise<SocketClient> {
 
 /** As a client that dials again when its connection ends. */
 async function enterSomeTime(port: DataPort, identity: number): Promise<SocketClient> {
-  for (;;) {
+  for (let tries = 0; tries < 50; tries += 1) {
     const client = await connect(port, identity);
     const isIn = await Promise.race([client.enter().then(() => true), client.ended.then(() => false)]);
     if (isIn) return client;
   }
+  throw new Error("does not get in");
 }
 
 /** Waits until it holds; the test's own time limit ends a wait in vain. */
@@ -128,6 +129,9 @@ describe("DataPort", () => {
     await early.enter();
     let floods = 0;
     let isOver = false;
+    clean.push(() => {
+      isOver = true;
+    });
     const flood = (): void => {
       if (isOver) return;
       floods += 1;
@@ -143,7 +147,6 @@ describe("DataPort", () => {
       expect((await client.sendAndWait(1))[0]!.acks).toMatchObject([{ accepted: 1 }]);
     }
     expect(port.connections).toBeLessThanOrEqual(2 + 8);
-    isOver = true;
     expect(core.snapshot().clients).toHaveLength(2);
   });
 
