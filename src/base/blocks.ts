@@ -82,12 +82,23 @@ export class HeapBlockPool implements BlockPool {
     return this.#countMax - this.taken;
   }
 
+  /** Makes so many blocks now, to be lent later; returns their memory. */
+  prepare(count: number): Uint8Array[] {
+    const blocks = Array.from({ length: Math.min(count, this.#countMax - this.#made) }, () => this.#make());
+    this.#free.push(...blocks);
+    return blocks.map((block) => block.bytes);
+  }
+
   take(): Block {
     const kept = this.#free.pop();
     if (kept !== undefined) return kept;
     if (this.#made === this.#countMax) {
       throw new NswapError("LIMIT_REACHED", `all ${this.#countMax} send blocks are in use`);
     }
+    return this.#make();
+  }
+
+  #make(): Block {
     this.#made += 1;
     const buffer = new ArrayBuffer(this.#blockBytes);
     return { bytes: new Uint8Array(buffer), view: new DataView(buffer), start: 0, size: this.#blockBytes };

@@ -27,6 +27,16 @@ export const limits = {
   clientFramesSoft: 4096,
   /** Page frames of a client: the soft limit, one request of the longest kind, and its two partial pages. */
   clientFrames: 4096 + (32 * MiB) / PAGE_BYTES + 64,
+  /** A client writes to all memory that it will need at its start: so much at a time. */
+  touchStepBytes: 16 * MiB,
+  /** Of its buffers, as much as this share of the machine's memory: on small machines, those used first. */
+  buffersShareMax: 1 / 16,
+  /** Of its tables of groups, so much a slot: with groups of four, those of a full device and of some dead pages. */
+  groupBytesPerSlot: 36,
+  /** Carry blocks made at the start; a connection that stalls takes one. */
+  carryBlocksPrepared: 16,
+  /** What is to be left of the memory available at the start of a client. */
+  clientSpareBytes: 32 * MiB,
   /** Accumulators of parity groups, open or on their way: a page frame each. */
   accumulators: 1024,
   /** Reads that may be left to a slow server at a time, and made from other pages instead. */

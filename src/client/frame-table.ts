@@ -74,6 +74,14 @@ export class FrameTable {
     return this.count - this.#freeCount;
   }
 
+  /** Where the bytes of frames lie in the arena: pages, and accumulators. Those that are used first come first. */
+  get regions(): { start: number; bytes: number }[] {
+    return [
+      { start: this.#base, bytes: this.count * PAGE_BYTES },
+      { start: this.address(this.count), bytes: this.accumulators * PAGE_BYTES },
+    ];
+  }
+
   /** Address of the frame's bytes in the arena. */
   address(frame: number): number {
     return this.#base + frame * PAGE_BYTES;

@@ -15,6 +15,14 @@ import { ServerDialer } from "../io/server-dialer.ts";
 import { TurnFlusher } from "../io/turn-flusher.ts";
 import type { RedundancyName } from "../membership/node-record.ts";
 
+const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
+const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
+const frames = limits.clientFrames + limits.hedgesMax + limits.writeHedgesMax + limits.accumulators + 1;
+const arenaBytes = frames * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES;
+
+/** Bytes of a client's buffers, whatever the size of its device. */
+export const clientBufferBytes = arenaBytes + limits.carryBlocksPrepared * limits.receiveBytesMax;
+
 export interface ClientDataPlaneOptions {
   name: string;
   /** 16 random bytes: whose pages these are. */
@@ -45,15 +53,15 @@ export class ClientDataPlane {
   readonly #listeners: NbdListener[] = [];
   readonly #listenerOptions: NbdListenerOptions;
   readonly #timer: NodeJS.Timeout;
+  readonly #arena: Arena;
+  readonly #carryPool: HeapBlockPool;
+  /** Regions of the arena; of each, what is used first comes first. */
+  readonly #regions: { start: number; bytes: number }[];
 
   constructor(options: ClientDataPlaneOptions) {
     const nowMs = (): number => performance.now();
-    const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
-    const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
-    const frames = limits.clientFrames + limits.hedgesMax + limits.writeHedgesMax + limits.accumulators + 1;
-    const arena = new Arena(
-      frames * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES,
-    );
+    const arena = new Arena(arenaBytes);
+    this.#arena = arena;
     const own: Hello = {
       role: Role.CLIENT,
       keyed: options.prover !== undefined,
@@ -100,6 +108,13 @@ export class ClientDataPlane {
       limits.nbdConnectionsMax + limits.memoryServersMax,
       limits.receiveBytesMax,
     );
+    this.#carryPool = carryPool;
+    this.#regions = [
+      { start: region.start, bytes: limits.receiveBytesMax },
+      ...this.core.frames.regions,
+      { start: nbdStart, bytes: nbdBytes },
+      { start: peerStart, bytes: peerBytes },
+    ];
     const nbdPool = new ArenaBlockPool({
       bytes,
       view,
@@ -122,6 +137,21 @@ export class ClientDataPlane {
       this.front.tick(nowMs());
       flusher.wake();
     }, limits.tickMs);
+  }
+
+  /**
+   * The memory that pages will need, to be written to before they do: all tables, and of the buffers about
+   * `bufferBytes`, those used first.
+   */
+  memory(bufferBytes: number): Uint8Array[] {
+    const share = Math.min(1, bufferBytes / clientBufferBytes);
+    const arena = this.#regions.map(({ start, bytes }) =>
+      this.#arena.bytes.subarray(start, start + Math.ceil(bytes * share)),
+    );
+    const carry = this.#carryPool.prepare(Math.ceil(limits.carryBlocksPrepared * share));
+    const { slots, redundancy } = this.core;
+    const groups = redundancy.groups?.memory(limits.groupBytesPerSlot) ?? [];
+    return [...slots.memory, ...groups, ...arena, ...carry];
   }
 
   /** Serves NBD on one more address; returns it as listened on. */

@@ -3,20 +3,26 @@ import { formatHostPort, parseHostPort } from "../base/host-port.ts";
 import { limits } from "../base/limits.ts";
 import type { Log } from "../base/log.ts";
 import { ClusterKey } from "../io/cluster-key.ts";
+import { readMemoryInfo } from "../io/meminfo.ts";
 import type { Place } from "../io/whereabouts.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, RedundancyName } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
-import { ClientDataPlane } from "./client-data-plane.ts";
+import { ClientDataPlane, clientBufferBytes } from "./client-data-plane.ts";
 import { reportOf } from "./client-report.ts";
 import { ControlPlane, newIdentity } from "./control-plane.ts";
+import { buffersPrepared, checkTablesFit, touch } from "./memory-preparation.ts";
 import type { ClientOptions } from "./options.ts";
 import { redundancyByDefault, sayIfUnprotected, sayRedundancy } from "./redundancy-choice.ts";
 import { RoomWatch } from "./room-watch.ts";
 import type { ReadyLine, RunningNode } from "./running-node.ts";
 
 /** Starts a client: NBD on one side, memory servers as membership finds them on the other. */
-export async function startClientNode(options: ClientOptions, log: Log): Promise<RunningNode> {
+export async function startClientNode(
+  options: ClientOptions,
+  log: Log,
+  readMemory = readMemoryInfo,
+): Promise<RunningNode> {
   checkAddressPolicy(
     {
       addresses: { "--control": options.control, "--nbd": options.nbd },
@@ -29,6 +35,9 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
   const identity = newIdentity();
   const redundancy = options.redundancy ?? (await redundancyByDefault(options.peers, key ?? null));
   if (options.redundancy === undefined) sayRedundancy(redundancy, log);
+  const memory = readMemory();
+  const bufferBytes = buffersPrepared(clientBufferBytes, memory);
+  checkTablesFit({ sizeBytes: options.sizeBytes, redundancy }, bufferBytes, memory);
   const plane = new ClientDataPlane({
     name: options.name,
     identity: Buffer.from(identity, "hex"),
@@ -43,6 +52,8 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     notice: (message, fields, level = "info") => log[level](message, fields),
   });
   try {
+    await touch(plane.memory(bufferBytes), log);
+    sayResident(log);
     const ready = await serve(plane, options);
     const control = await ControlPlane.start({
       listen: options.control,
@@ -64,6 +75,11 @@ export async function startClientNode(options: ClientOptions, log: Log): Promise
     plane.close();
     throw error;
   }
+}
+
+/** The size that a cgroup's memory.min is to be above. */
+function sayResident(log: Log): void {
+  log.info("memory is set aside", { residentMiB: Math.ceil(process.memoryUsage.rss() / 1024 ** 2) });
 }
 
 /** Listens for NBD clients; returns the URIs to say. */

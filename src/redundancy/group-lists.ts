@@ -7,10 +7,11 @@ export class GroupLists {
   readonly #tails: Int32Array;
   readonly #lengths: Int32Array;
   /** List of each group, plus 1; 0: none. */
-  #listOf = new Uint8Array(1024);
+  #listOf: Uint8Array;
 
   constructor(groups: GroupTable, lists: number) {
     this.#groups = groups;
+    this.#listOf = new Uint8Array(groups.state.length);
     this.#heads = new Int32Array(lists).fill(NONE);
     this.#tails = new Int32Array(lists).fill(NONE);
     this.#lengths = new Int32Array(lists);

@@ -25,6 +25,12 @@ export const NONE = -1;
 
 const FIRST_GROUPS = 1024;
 
+/** Members are numbered by 32 bits. */
+const MEMBERS_MAX = 2 ** 31 - 1;
+
+/** Bytes that the index of slots takes, a slot. */
+export const INDEX_BYTES = 4;
+
 /** A page as a member of a group. */
 export interface MemberPage {
   pageId: number;
@@ -41,33 +47,33 @@ export interface MemberPage {
  *     member m:  page id, slot, checksum, holder, alive
  *     slot s:    chain of its members, the live one (if any) first, then dead ones that their groups still need
  *
- * Bytes: 4 a slot, 26 a member, 30 a group. A member is a page: it never changes; only a rebuilt one moves, under a
+ * Bytes: 4 a slot, 23 a member, 31 a group. A member is a page: it never changes; only a rebuilt one moves, under a
  * new id, to another holder. Removing one from a group moves the group's last into its place.
  */
 export class GroupTable {
   /** Members that a group can have. */
   readonly stride: number;
-  state = new Uint8Array(FIRST_GROUPS);
-  count = new Uint8Array(FIRST_GROUPS);
-  live = new Uint8Array(FIRST_GROUPS);
+  state = new Uint8Array(0);
+  count = new Uint8Array(0);
+  live = new Uint8Array(0);
   /** Operations that the group's members or parity take part in: it may not be dropped or changed meanwhile. */
-  busy = new Uint8Array(FIRST_GROUPS);
+  busy = new Uint8Array(0);
   /** 1: a member's holder, or that of the parity, is lost: one more loss may lose pages. */
-  degraded = new Uint8Array(FIRST_GROUPS);
-  parityHolder = new Uint16Array(FIRST_GROUPS);
-  parityId = new Float64Array(FIRST_GROUPS);
-  parityChecksum = new Uint32Array(FIRST_GROUPS);
-  accumulator = new Int32Array(FIRST_GROUPS);
+  degraded = new Uint8Array(0);
+  parityHolder = new Uint16Array(0);
+  parityId = new Float64Array(0);
+  parityChecksum = new Uint32Array(0);
+  accumulator = new Int32Array(0);
   /** Links of the list that the group is in; free groups are in one too. */
-  next = new Int32Array(FIRST_GROUPS);
-  previous = new Int32Array(FIRST_GROUPS);
-  pageId: Float64Array;
-  slot: Int32Array;
-  checksum: Uint32Array;
-  holder: Uint16Array;
-  alive: Uint8Array;
+  next = new Int32Array(0);
+  previous = new Int32Array(0);
+  pageId = new Float64Array(0);
+  slot = new Int32Array(0);
+  checksum = new Uint32Array(0);
+  holder = new Uint16Array(0);
+  alive = new Uint8Array(0);
   /** Next member of the same slot. */
-  older: Int32Array;
+  older = new Int32Array(0);
   /** First member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
   readonly #transferred: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
@@ -77,16 +83,27 @@ export class GroupTable {
   #liveMembers = 0;
   #deadMembers = 0;
 
-  constructor(slots: number, stride: number) {
+  /** @param groups for so many there is room from the start; where they are more the table doubles */
+  constructor(slots: number, stride: number, groups = FIRST_GROUPS) {
     this.stride = stride;
     this.#ofSlot = new Int32Array(slots);
-    const members = FIRST_GROUPS * stride;
-    this.pageId = new Float64Array(members);
-    this.slot = new Int32Array(members);
-    this.checksum = new Uint32Array(members);
-    this.holder = new Uint16Array(members);
-    this.alive = new Uint8Array(members);
-    this.older = new Int32Array(members);
+    this.#enlarge(Math.min(Math.max(FIRST_GROUPS, groups), Math.floor(MEMBERS_MAX / stride)));
+  }
+
+  /** The memory of the index of slots, and of as many groups as take so many bytes a slot. */
+  memory(bytesPerSlot: number): Uint8Array[] {
+    const groups = this.state.length;
+    const columns = [
+      ...[this.state, this.count, this.live, this.busy, this.degraded, this.parityHolder, this.parityId],
+      ...[this.parityChecksum, this.accumulator, this.next, this.previous],
+      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.older],
+    ];
+    const groupBytes = columns.reduce((sum, column) => sum + column.byteLength, 0) / groups;
+    const share = Math.min(1, (this.slots * bytesPerSlot) / groupBytes / groups);
+    return [
+      new Uint8Array(this.#ofSlot.buffer),
+      ...columns.map((column) => new Uint8Array(column.buffer, 0, Math.ceil(column.byteLength * share))),
+    ];
   }
 
   /** Groups in use, and how far they reach: every group is below. */
@@ -161,7 +178,7 @@ export class GroupTable {
     if (group !== NONE) this.#freeFirst = this.next[group]!;
     else {
       group = this.#everUsed;
-      if (group === this.state.length) this.#grow();
+      if (group === this.state.length) this.#enlarge(this.state.length * 2);
       this.#everUsed += 1;
     }
     this.state[group] = state;
@@ -279,8 +296,7 @@ export class GroupTable {
     this.#groups -= 1;
   }
 
-  #grow(): void {
-    const groups = this.state.length * 2;
+  #enlarge(groups: number): void {
     const members = groups * this.stride;
     this.state = enlarged(this.state, new Uint8Array(groups));
     this.count = enlarged(this.count, new Uint8Array(groups));

@@ -12,6 +12,7 @@ import {
   Rescue,
 } from "./redundancy.ts";
 import { Reprotection } from "./reprotection.ts";
+import { roomNeeded } from "./room-needed.ts";
 
 /** While pages are at risk all groups are looked through for them so often: there may be millions. */
 const LOOK_MS = 500;
@@ -51,7 +52,10 @@ export class LoggedRedundancy implements Redundancy {
     this.mode = mode;
     this.#port = port;
     const groupSize = mode === "mirror" ? 1 : options.groupSize;
-    this.groups = new GroupTable(options.slots, groupSize);
+    const room = roomNeeded(mode, options.slots, groupSize);
+    // As many as there are when the device is full, dead pages included; and some that are not full.
+    const groupsMax = mode === "mirror" ? options.slots : room.parity;
+    this.groups = new GroupTable(options.slots, groupSize, Math.ceil(groupsMax * 1.0625));
     this.#plans = new OperationPlans(this.groups);
     this.#reprotection = new Reprotection({
       ...options,

@@ -18,6 +18,9 @@ export const HOLDERS_MAX = 0xffff - Place.FIRST_HOLDER;
 
 const WORD = 2 ** 32;
 
+/** Bytes that a slot takes. */
+export const SLOT_BYTES = 14;
+
 /**
  * The shadow slot map: what each slot of the device means. 14 bytes a slot in typed arrays.
  *
@@ -46,6 +49,13 @@ export class SlotMap {
   /** Bytes that the map takes, everything included. */
   get sizeBytes(): number {
     return this.#place.byteLength + this.#low.byteLength + this.#high.byteLength + this.#checksum.byteLength;
+  }
+
+  /** The memory of the map. */
+  get memory(): Uint8Array[] {
+    return [this.#place, this.#low, this.#high, this.#checksum].map(
+      (column) => new Uint8Array(column.buffer),
+    );
   }
 
   get sameFilled(): number {
