@@ -1,6 +1,4 @@
 #!/usr/bin/env node
-import { main } from "../src/cli/main.ts";
-import { processHost } from "../src/cli/process-host.ts";
+import { runProcess } from "../src/cli/process-host.ts";
 
-const host = processHost();
-await host.end(await main(["client", ...process.argv.slice(2)], host));
+await runProcess(["client", ...process.argv.slice(2)]);

@@ -41,6 +41,7 @@ export function clientOptions(values: OptionValues<typeof clientSpecs>): ClientO
 export const clientCommand: Command = {
   name: "client",
   describe: "offer the cluster's memory as a block device to swap on (NBD server)",
+  serves: true,
   options: clientSpecs,
   configure: (yargs) =>
     yargs

@@ -12,6 +12,10 @@ export interface CliHost extends NodeHost {
   print(text: string): void;
   /** Writes to standard error in the same way. */
   complain(text: string): void;
+  /** From now on the end of who reads the output is the end of the command: for all that are no nodes. */
+  endWithReader(): void;
+  /** Resolves when what was written so far has been taken. */
+  written(): Promise<void>;
   /** The terminal's size if standard output is one, else null. */
   terminal(): { columns: number; rows: number } | null;
 }
@@ -22,6 +26,8 @@ export interface Command {
   /** Arguments without a name, as yargs writes them: `[node]`. */
   readonly positional?: string;
   readonly describe: string;
+  /** It runs nodes, which go on though nobody reads what they say. */
+  readonly serves?: true;
   /** Options that may also come from the environment or a configuration file. */
   readonly options: OptionSpecs;
   /** Options of the command line alone, and examples. */

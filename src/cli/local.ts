@@ -60,6 +60,7 @@ export function labelled(label: string, text: string, format: LogFormat): string
 export const localCommand: Command = {
   name: "local",
   describe: "a whole cluster on this machine, as child processes on loopback",
+  serves: true,
   options: localSpecs,
   configure: (yargs) =>
     yargs

@@ -33,6 +33,7 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
       (y) => configure(y, command),
       async (commandLine) => {
         isRunning = true;
+        if (command.serves !== true) host.endWithReader();
         status = await command.run(commandLine, host);
       },
     );
@@ -45,7 +46,9 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
     await parser.parseAsync([...args], {}, (_error, _argv, output) => {
       shown = output;
     });
-    if (shown !== "") host.print(`${shown}\n`);
+    if (shown === "") return status;
+    host.endWithReader();
+    host.print(`${shown}\n`);
     return status;
   } catch (error) {
     const text = isRunning ? problemText(error) : usageText(error, args);

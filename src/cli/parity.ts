@@ -5,6 +5,7 @@ import { runServer, serverSpecs } from "./server.ts";
 export const parityCommand: Command = {
   name: "parity",
   describe: "hold parity of the cluster's pages, so that no server's loss loses any (parity server)",
+  serves: true,
   options: serverSpecs,
   configure: (yargs) =>
     yargs.example(

@@ -1,24 +1,27 @@
-import { limits } from "../base/limits.ts";
-import type { LineSink } from "../io/line-sink.ts";
-import { isSameFile, openStandard } from "../io/standard-output.ts";
+import { closeSync, openSync } from "node:fs";
+import { isatty } from "node:tty";
 import type { CliHost } from "./command.ts";
+import { CommandOutput } from "./command-output.ts";
+import { main } from "./main.ts";
+import { StandardSinks } from "./standard-sinks.ts";
 
 /** A process as what the command line runs within, and its end. */
 export interface ProcessHost extends CliHost {
-  /** Ends the process with this status once its last lines are written, or cannot be. */
-  end(status: number): Promise<void>;
+  /** Ends the process with this status once what it wrote has been taken, or cannot be. */
+  end(status: number): Promise<never>;
+}
+
+/** Runs the command line and ends this process with its status. */
+export async function runProcess(args: readonly string[]): Promise<never> {
+  const host = processHost();
+  return await host.end(await main(args, host));
 }
 
 /** This process as what the command line runs within. */
 export function processHost(): ProcessHost {
+  const terminals = [0, 1, 2].filter((fd) => isatty(fd));
   const sinks = new StandardSinks();
-  const streams = new Set<NodeJS.WriteStream>();
-  const stream = (one: NodeJS.WriteStream): NodeJS.WriteStream => {
-    // Who reads our output may go away at any time; that must not end a process with an error of its own.
-    if (!streams.has(one)) one.on("error", () => {});
-    streams.add(one);
-    return one;
-  };
+  const output = new CommandOutput();
   // A parent that is gone already before anybody listened counts as one that goes now.
   let isOrphan = false;
   process.once("disconnect", () => {
@@ -32,8 +35,10 @@ export function processHost(): ProcessHost {
     get log() {
       return sinks.log;
     },
-    print: (text) => void stream(process.stdout).write(text),
-    complain: (text) => void stream(process.stderr).write(text),
+    print: (text) => output.write(process.stdout, text),
+    complain: (text) => output.write(process.stderr, text),
+    endWithReader: () => output.endWithReader(),
+    written: () => output.written(),
     terminal: () =>
       process.stdout.isTTY ? { columns: process.stdout.columns, rows: process.stdout.rows } : null,
     on: (event, listener) => {
@@ -42,43 +47,23 @@ export function processHost(): ProcessHost {
     },
     off: (event, listener) => process.off(event, listener),
     async end(status) {
-      for (const one of streams) await new Promise((resolve) => one.write("", resolve));
-      if (!(await sinks.finish())) endByForce(status);
-      process.exit(status);
+      await output.written();
+      const isDone = await sinks.finish();
+      for (const fd of terminals) if (!isatty(fd)) replace(fd);
+      if (!isDone) endByForce(status);
+      return process.exit(status);
     },
   };
 }
 
-/** The sinks of standard output and standard error, opened when they are first asked for. */
-class StandardSinks {
-  #output: LineSink | undefined;
-  #log: LineSink | undefined;
-
-  get output(): LineSink {
-    this.#output ??= this.#shared(this.#log) ?? this.#open(1);
-    return this.#output;
-  }
-
-  get log(): LineSink {
-    this.#log ??= this.#shared(this.#output) ?? this.#open(2);
-    return this.#log;
-  }
-
-  #shared(other: LineSink | undefined): LineSink | undefined {
-    return other !== undefined && isSameFile(1, 2) ? other : undefined;
-  }
-
-  #open(fd: 1 | 2): LineSink {
-    const sink = openStandard(fd);
-    process.on("exit", () => sink.lastWords());
-    return sink;
-  }
-
-  /** False if a thread still writes. */
-  async finish(): Promise<boolean> {
-    const open = new Set([this.#log, this.#output].filter((sink) => sink !== undefined));
-    const done = await Promise.all([...open].map((sink) => sink.finish(limits.logFinishMsMax)));
-    return done.every((isDone) => isDone);
+/** A terminal that is gone makes way for nothing: Node would abort when it puts back its modes at the end. */
+function replace(fd: number): void {
+  try {
+    closeSync(fd);
+    // The lowest number that is free.
+    openSync("/dev/null", "r+");
+  } catch {
+    // Then the end is not as neat; what was to be done is done.
   }
 }
 

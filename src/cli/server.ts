@@ -82,6 +82,7 @@ export async function runServer(
 export const serverCommand: Command = {
   name: "server",
   describe: "lend this machine's idle memory (memory server)",
+  serves: true,
   options: serverSpecs,
   configure: (yargs) =>
     yargs

@@ -66,7 +66,8 @@ export const simCommand: Command = {
         host.print(failureText(seed, asked, result));
       }
       if (!asked.trace) progress.show(seed + 1 - asked.first, sums.failed, performance.now());
-      // Lets what was printed go out, and signals in.
+      // Lets what was printed go out, at the pace of who reads it, and signals in.
+      await host.written();
       await new Promise((resolve) => setImmediate(resolve));
     }
     progress.clear();

@@ -14,6 +14,7 @@ class FakeSink implements LineSink {
 export class FakeHost implements CliHost {
   out = "";
   err = "";
+  endsWithReader = false;
   size: { columns: number; rows: number } | null = null;
   readonly #listeners = new Map<string, Set<() => void>>();
 
@@ -28,6 +29,10 @@ export class FakeHost implements CliHost {
   complain(text: string): void {
     this.err += text;
   }
+  endWithReader(): void {
+    this.endsWithReader = true;
+  }
+  async written(): Promise<void> {}
   terminal() {
     return this.size;
   }

@@ -119,7 +119,11 @@ describe("nswap scrub", () => {
     ],
     ["clients were writing", [0, 7, 2, 0], 0, "2 groups were not compared: a page is no longer where it was"],
   ] as const)("does not take it for proof that %s", async (_what, figures, status, sentence) => {
-    const node = await startNode("p1", "parity", new FakeScrub(...(figures as [number, number, number, number])));
+    const node = await startNode(
+      "p1",
+      "parity",
+      new FakeScrub(...(figures as [number, number, number, number])),
+    );
     const result = await run(node.advertised);
     expect(result).toMatchObject({ status, err: "" });
     expect(result.out).toContain(`p1: ${sentence}`);
