@@ -101,7 +101,9 @@ function parseExportName(text: string): string {
 }
 
 function parseDeviceSize(text: string): number {
-  const bytes = parseSize(text);
+  const given = parseSize(text);
+  // Who says 1.3G does not count bytes: whole pages will do.
+  const bytes = text.includes(".") ? given - (given % pageBytes) : given;
   const { deviceBytesMin, deviceBytesMax } = limits;
   if (bytes % pageBytes !== 0 || bytes < deviceBytesMin || bytes > deviceBytesMax) {
     throw new Error(

@@ -54,7 +54,8 @@ export const simCommand: Command = {
     const startedMs = performance.now();
     const sums = { failed: 0, simulatedMs: 0, requests: 0, faults: 0 };
     const progress = new Progress(host, asked.count, startedMs);
-    for (let seed = asked.first; seed < asked.first + asked.count; seed += 1) {
+    for (let done = 0; done < asked.count; done += 1) {
+      const seed = asked.first + done;
       const print = asked.trace ? (line: string) => host.print(`${line}\n`) : undefined;
       const result = runSeed(seed, asked.given, {}, print);
       sums.simulatedMs += result.simulatedMs;
@@ -65,7 +66,7 @@ export const simCommand: Command = {
         progress.clear();
         host.print(failureText(seed, asked, result));
       }
-      if (!asked.trace) progress.show(seed + 1 - asked.first, sums.failed, performance.now());
+      if (!asked.trace) progress.show(done + 1, sums.failed, performance.now());
       // Lets what was printed go out, at the pace of who reads it, and signals in.
       await host.written();
       await new Promise((resolve) => setImmediate(resolve));
@@ -105,9 +106,18 @@ function readAsked(commandLine: Readonly<Record<string, unknown>>): Asked {
       `${quote(redundancy)} does not go with ${parityServers} parity servers; accepted: parity with 1 or more`,
     );
   }
+  const first = read("seed", commandLine, wholeSeed) ?? 1;
+  const count = read("seeds", commandLine, parseCount) ?? SEEDS_DEFAULT;
+  if (count - 1 > Number.MAX_SAFE_INTEGER - first) {
+    const most = Number.MAX_SAFE_INTEGER - first + 1;
+    throw new ConfigError(
+      "--seeds",
+      `${count} from --seed ${first} on is not accepted; accepted: up to ${most}`,
+    );
+  }
   return {
-    first: read("seed", commandLine, wholeSeed) ?? 1,
-    count: read("seeds", commandLine, parseCount) ?? SEEDS_DEFAULT,
+    first,
+    count,
     given,
     again:
       (nodes === undefined ? "" : ` --nodes ${nodes}`) +

@@ -13,10 +13,10 @@ const sizeUnits: Readonly<Record<string, number>> = {
 export const sizeAccepted =
   "a number of bytes, or one with K, M, G or T (powers of 1024), for example 512M or 1.5G";
 
-/** A size in bytes. */
+/** A size in whole bytes; the fraction of a unit is rounded down. */
 export function parseSize(text: string): number {
-  const parts = /^([0-9]{1,16}(?:\.[0-9]{1,9})?)([KMGT]?)(?:i?B)?$/i.exec(text);
-  const bytes = parts ? Number(parts[1]) * sizeUnits[parts[2].toUpperCase()] : Number.NaN;
+  const parts = /^([0-9]{1,16}(?:\.[0-9]{1,9}(?=[KMGT]))?)([KMGT]?)(?:i?B)?$/i.exec(text);
+  const bytes = parts ? Math.floor(Number(parts[1]) * sizeUnits[parts[2].toUpperCase()]) : Number.NaN;
   if (!Number.isSafeInteger(bytes))
     throw new Error(`${quote(text)} is not a size; accepted: ${sizeAccepted}`);
   return bytes;
@@ -39,7 +39,7 @@ export function parseDuration(text: string): number {
 /** A whole number within bounds. */
 export function parseWhole(min: number, max: number): (text: string) => number {
   return (text) => {
-    const value = /^[0-9]{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    const value = /^[0-9]{1,16}$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= max)) {
       throw new Error(`${quote(text)} is not accepted; accepted: a whole number from ${min} to ${max}`);
     }

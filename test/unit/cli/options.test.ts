@@ -190,6 +190,11 @@ describe("typed options", () => {
     expect(server({ reserve: "9G" }).capacityBytes).toBe(4 * 1024 ** 2);
   });
 
+  it("take sizes that are no whole number of pages where they have a fraction", () => {
+    const { sizeBytes } = client({ size: "1.3G", nbd: "127.0.0.1:0" });
+    expect(sizeBytes).toBe(Math.floor((1.3 * GiB) / 4096) * 4096);
+  });
+
   it("require a size and a place for the device", () => {
     expect(() => client({ nbd: "127.0.0.1:0" })).toThrow(/^--size: is required/);
     expect(() => client({ size: "1G" })).toThrow(/^--socket or --nbd: is required/);

@@ -14,6 +14,10 @@ describe("sizes", () => {
     ["1.5G", 1.5 * KiB ** 3],
     ["2GiB", 2 * KiB ** 3],
     ["1T", KiB ** 4],
+    // Not whole bytes: rounded down.
+    ["1.3G", 1_395_864_371],
+    ["23.2G", 24_910_810_316],
+    ["0.1K", 102],
   ])("%s is %d bytes", (text, bytes) => expect(parseSize(text)).toBe(bytes));
 
   it.each(["", " 1", "-1", "1X", "K", "1.5", "1e3", "0x10", "9999999999999999T", "1 G", "1GG", "NaN"])(
@@ -82,6 +86,9 @@ it("whole numbers and yes or no are bounded", () => {
   expect(parseWhole(1, 64)("64")).toBe(64);
   for (const text of ["0", "65", "1.0", "x", ""])
     expect(() => parseWhole(1, 64)(text)).toThrow("from 1 to 64");
+  const most = Number.MAX_SAFE_INTEGER;
+  expect(parseWhole(0, most)("9007199254740991")).toBe(most);
+  expect(() => parseWhole(0, most)("9007199254740992")).toThrow(`from 0 to ${most}`);
   expect([parseYesNo("1"), parseYesNo("on"), parseYesNo("FALSE")]).toEqual([true, true, false]);
   expect(() => parseYesNo("maybe")).toThrow("accepted: true or false");
 });
