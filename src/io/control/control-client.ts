@@ -1,3 +1,4 @@
+import net from "node:net";
 import { WebSocket } from "ws";
 import { type ControlTiming, controlLimits, controlTiming } from "../../base/control-limits.ts";
 import { formatHostPort, type HostPort, isWildcardHost } from "../../base/host-port.ts";
@@ -57,12 +58,21 @@ export class ControlClient {
         ? "127.0.0.1"
         : "::1"
       : address.host;
-    const socket = new WebSocket(`ws://${formatHostPort({ host, port: address.port })}${controlPath}`, {
-      perMessageDeflate: false,
-      maxPayload: controlLimits.messageBytesMax,
-      followRedirects: false,
-      handshakeTimeout: timing.connectMs,
-    });
+    const { port } = address;
+    // An URL has no place for the zone of a link-local address, so that the socket is told of it beside the URL.
+    const url = `ws://${formatHostPort({ host: host.replace(/%.*$/, ""), port })}${controlPath}`;
+    let socket: WebSocket;
+    try {
+      socket = new WebSocket(url, {
+        perMessageDeflate: false,
+        maxPayload: controlLimits.messageBytesMax,
+        followRedirects: false,
+        handshakeTimeout: timing.connectMs,
+        createConnection: () => net.connect({ host, port }),
+      });
+    } catch (error) {
+      return Promise.reject(new ControlError("UNREACHABLE", "is not an address to connect to", error));
+    }
     return shakeHands(socket, new InitiatorHandshake(options.key, options.purpose), timing, () => {
       return new ControlClient(socket, timing);
     });

@@ -3,6 +3,7 @@ import { formatHostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { main } from "../../../src/cli/main.ts";
 import { redraw, renderStatus } from "../../../src/cli/status-view.ts";
+import { ControlClient } from "../../../src/io/control/control-client.ts";
 import { parseStatusDocument, type StatusDocument } from "../../../src/membership/status-document.ts";
 import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
 import { FakeHost } from "./fake-host.ts";
@@ -82,6 +83,42 @@ describe("nswap status", () => {
     host.emit("SIGTERM");
     expect(await status).toBe(0);
     for (const line of host.out.trim().split("\n")) JSON.parse(line);
+  });
+});
+
+describe("a control address", () => {
+  it.each(["300.1.1.1:7411", "1.2:7411", "[::::1]:7411"])(
+    "is refused by name where it is none: %s",
+    async (text) => {
+      for (const command of ["status", "scrub"]) {
+        const host = new FakeHost();
+        expect(await main([command, "--control", text], host)).toBe(1);
+        expect(host.err).toBe(
+          `nswap: --control: "${text}" is not an address; accepted: HOST:PORT or [IPV6]:PORT, port 0 to 65535\n`,
+        );
+      }
+    },
+  );
+
+  it("may have a zone, as link-local ones have", async () => {
+    const plane = await ControlPlane.start({
+      ...{ listen: { host: "::1", port: 0 }, seeds: [], name: "s6", role: "server", log: silentLog },
+      identity: newIdentity(),
+      self: () => ({ data: "[::1]:7", frames: { used: 0, free: 1, limit: 1 }, draining: false }),
+      port: { nodeUp() {}, nodeChanged() {}, nodeGone() {} },
+    });
+    cleanups.push(() => plane.close());
+    const host = new FakeHost();
+    const status = await main(["status", "--control", `[::1%lo]:${plane.address.port}`], host);
+    expect({ status, err: host.err }).toEqual({ status: 0, err: "" });
+    const none = new FakeHost();
+    expect(await main(["status", "--control", `[fe80::1%none0]:${plane.address.port}`], none)).toBe(1);
+    expect(none.err).toMatch(/^nswap status: --control \[fe80::1%none0\]:[0-9]+: cannot be reached/);
+  });
+
+  it("that no URL can carry fails as one that cannot be reached", async () => {
+    const connecting = ControlClient.connect({ host: "a b", port: 1 }, { key: null, purpose: "operator" });
+    await expect(connecting).rejects.toMatchObject({ code: "UNREACHABLE" });
   });
 });
 

@@ -68,6 +68,13 @@ describe("addresses", () => {
     "a:80x",
     "a b:80",
     "[x]:1",
+    "300.1.1.1:80",
+    "1.2.3:80",
+    "010.0.0.1:80",
+    "a.0x1:80",
+    "1.2.3.4.:80",
+    "[:::1]:80",
+    "[1:2:3]:80",
   ])("%j is refused with what is accepted", (text) =>
     expect(() => parseHostPort(text)).toThrow(/accepted: HOST:PORT or \[IPV6\]:PORT/),
   );
