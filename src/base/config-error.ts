@@ -8,7 +8,10 @@ export class ConfigError extends NswapError {
   constructor(
     option: string | null,
     problem: string,
-    more: { code?: "BAD_OPTION" | "ADDRESS_REFUSED" | "KEY_UNUSABLE"; cause?: unknown } = {},
+    more: {
+      code?: "BAD_OPTION" | "ADDRESS_REFUSED" | "ADDRESS_IN_USE" | "KEY_UNUSABLE";
+      cause?: unknown;
+    } = {},
   ) {
     super(more.code ?? "BAD_OPTION", option === null ? problem : `${option}: ${problem}`, {
       cause: more.cause,

@@ -122,7 +122,7 @@ export class NbdListener {
 
 /** Listens and turns the usual failures into errors that say what to do. */
 export function listen(server: net.Server, address: NbdAddress): Promise<void> {
-  const where = "path" in address ? address.path : `${address.host}:${address.port}`;
+  const where = "path" in address ? address.path : formatHostPort(address);
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
       const used = cause.code === "EADDRINUSE";

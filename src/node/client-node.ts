@@ -8,6 +8,7 @@ import type { Place } from "../io/whereabouts.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, RedundancyName } from "../membership/node-record.ts";
 import { checkAddressPolicy } from "./address-policy.ts";
+import { bindAs } from "./bind-as.ts";
 import { ClientDataPlane, clientBufferBytes } from "./client-data-plane.ts";
 import { reportOf } from "./client-report.ts";
 import { ControlPlane, newIdentity } from "./control-plane.ts";
@@ -90,11 +91,11 @@ async function serve(
   const uris: string[] = [];
   const name = encodeURIComponent(options.exportName);
   if (options.socketPath !== undefined) {
-    await plane.listen({ path: options.socketPath });
+    await bindAs("--socket", plane.listen({ path: options.socketPath }));
     uris.push(`nbd+unix:///${name}?socket=${encodeURI(options.socketPath)}`);
   }
   if (options.nbd !== undefined) {
-    const listener = await plane.listen(options.nbd);
+    const listener = await bindAs("--nbd", plane.listen(options.nbd));
     const bound = listener.address as { address: string; port: number };
     uris.push(`nbd://${formatHostPort({ host: bound.address, port: bound.port })}/${name}`);
   }

@@ -25,6 +25,7 @@ import type {
 import { parseNodeRecord } from "../membership/parse-record.ts";
 import { PeerTable } from "../membership/peer-table.ts";
 import type { StatusDocument } from "../membership/status-document.ts";
+import { bindAs } from "./bind-as.ts";
 
 /** A node's figures, pulled at each heartbeat and for each status. */
 export interface SelfReport {
@@ -86,7 +87,7 @@ export class ControlPlane {
 
   /**
    * Binds the control port and begins to look for the seeds; returns without waiting for them.
-   * @throws the system's error if the port cannot be bound, ControlError or InvalidRecordError for wrong options
+   * @throws ConfigError if the port cannot be bound, ControlError or InvalidRecordError for wrong options
    */
   static async start(options: ControlPlaneOptions): Promise<ControlPlane> {
     const timing = { ...controlTiming, ...options.timing };
@@ -95,7 +96,7 @@ export class ControlPlane {
       if (plane === null) throw new ControlError("CLOSED", "the node is still starting");
       return plane;
     };
-    const server = await ControlServer.listen({
+    const listening = ControlServer.listen({
       listen: options.listen,
       key: options.key ?? null,
       timing,
@@ -106,6 +107,7 @@ export class ControlPlane {
       },
       accept: (purpose, channel) => ready().#accept(purpose, channel),
     });
+    const server = await bindAs("--control", listening);
     try {
       plane = new ControlPlane(options, timing, server);
       return plane;

@@ -8,6 +8,7 @@ import { DataPort, newDataPool } from "../io/data-port.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import { MemoryServerCore } from "../server/memory-server.ts";
+import { bindAs } from "./bind-as.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -19,7 +20,7 @@ const nobody: MembershipPort = { nodeUp() {}, nodeChanged() {}, nodeGone() {} };
 
 /**
  * Starts a memory server: core, data port and control plane.
- * @throws ConfigError for options that cannot be used, NswapError or the system's error for a port that cannot be bound
+ * @throws ConfigError for options that cannot be used, or a port that cannot be bound
  */
 export const startMemoryNode: StartServerNode = async (options, log, readMemory = readMemoryInfo) => {
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
@@ -37,7 +38,10 @@ export const startMemoryNode: StartServerNode = async (options, log, readMemory 
     log,
   });
   const onError = (error: Error): void => log.error("data port error", { error: error.message });
-  const dataPort = await DataPort.start(options.listen, { core, sendPool: pool, onError });
+  const dataPort = await bindAs(
+    "--listen",
+    DataPort.start(options.listen, { core, sendPool: pool, onError }),
+  );
   const { reserveBytes } = options;
   const watch = new MemoryWatch({ store: core.store, reserveBytes, read: readMemory, log });
   try {

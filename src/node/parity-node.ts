@@ -17,6 +17,7 @@ import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, ScrubFigures } from "../membership/node-record.ts";
 import type { ParityPort } from "../parity/parity-port.ts";
 import { ParityServerCore } from "../parity/parity-server.ts";
+import { bindAs } from "./bind-as.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
 import { MemoryWatch } from "./memory-watch.ts";
@@ -26,7 +27,7 @@ import { checkName, ServerNode } from "./server-node.ts";
 
 /**
  * Starts a parity server: core, data port, links to memory servers as they are needed, and control plane.
- * @throws ConfigError for options that cannot be used, NswapError or the system's error for a port that cannot be bound
+ * @throws ConfigError for options that cannot be used, or a port that cannot be bound
  */
 export const startParityNode: StartServerNode = async (options, log, readMemory = readMemoryInfo) => {
   const key = options.keyFile === undefined ? undefined : ClusterKey.load(options.keyFile);
@@ -93,7 +94,10 @@ class ParityDataPlane {
       blocks: { pool, soft: limits.dataBlocksSoft, max: limits.dataBlocksMax },
     });
     const onError = (error: Error): void => log.error("data port error", { error: error.message });
-    const dataPort = await DataPort.start(options.listen, { core, sendPool: pool, onError });
+    const dataPort = await bindAs(
+      "--listen",
+      DataPort.start(options.listen, { core, sendPool: pool, onError }),
+    );
     const { bytes, view } = arena;
     const region = receiveRegionIn(bytes, arena.allocate(limits.receiveBytesMax));
     const start = arena.allocate(sendBytes);

@@ -6,6 +6,7 @@ import { type ControlTiming, controlLimits } from "../../base/control-limits.ts"
 import { type HostPort, isLoopbackHost } from "../../base/host-port.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClusterKey } from "../cluster-key.ts";
+import { listen } from "../nbd-listener.ts";
 import { type ChannelHandler, ControlChannel, closeReason } from "./channel.ts";
 import { ControlError, closeCodeOf } from "./control-error.ts";
 import { AcceptorHandshake, type Purpose } from "./handshake.ts";
@@ -56,19 +57,11 @@ export class ControlServer {
     });
   }
 
-  /** Binds the port. Rejects with the system's error, for example EADDRINUSE. */
+  /** Binds the port. @throws NswapError ADDRESS_IN_USE or ADDRESS_REFUSED */
   static async listen(options: ControlServerOptions): Promise<ControlServer> {
     const server = new ControlServer(options);
-    await new Promise<void>((resolve, reject) => {
-      server.#http.once("error", reject);
-      server.#http.listen({ host: options.listen.host, port: options.listen.port }, () => {
-        server.#http.off("error", reject);
-        server.#http.on("error", (error) =>
-          options.log.error("control port error", { error: error.message }),
-        );
-        resolve();
-      });
-    });
+    await listen(server.#http, options.listen);
+    server.#http.on("error", (error) => options.log.error("control port error", { error: error.message }));
     return server;
   }
 

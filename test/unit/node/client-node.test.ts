@@ -252,7 +252,7 @@ describe("a client that cannot start", () => {
     await start({ socketPath: path });
     await expect(start({ socketPath: path })).rejects.toMatchObject({
       code: "ADDRESS_IN_USE",
-      message: expect.stringContaining(path),
+      message: expect.stringContaining(`--socket: ${path} is in use already; accepted: `),
     });
     await ready({ path });
   });
@@ -265,7 +265,7 @@ describe("a client that cannot start", () => {
     for (const way of [path, link, directory]) {
       await expect(start({ socketPath: way })).rejects.toMatchObject({
         code: "ADDRESS_IN_USE",
-        message: `${way} exists and is not a socket`,
+        message: expect.stringContaining(`--socket: ${way} exists and is not a socket; accepted: `),
       });
     }
     expect(readFileSync(link, "utf8")).toBe("data");
@@ -286,7 +286,13 @@ describe("a client that cannot start", () => {
     const control = taken.address() as net.AddressInfo;
     await expect(
       start({ socketPath: path, control: { host: "127.0.0.1", port: control.port } }),
-    ).rejects.toThrow(/in use|EADDRINUSE/);
+    ).rejects.toThrow(/^--control: 127\.0\.0\.1:[0-9]+ is in use already; accepted: /);
+    await expect(start({ nbd: { host: "127.0.0.1", port: control.port } })).rejects.toThrow(
+      /^--nbd: 127\.0\.0\.1:[0-9]+ is in use already; accepted: /,
+    );
+    await expect(start({ socketPath: join(directory, "none", "sock") })).rejects.toThrow(
+      /^--socket: cannot listen on /,
+    );
     await expect(RawNbd.connect({ path })).rejects.toThrow(/ECONNREFUSED|ENOENT/);
     await start({ socketPath: path });
     await ready({ path });

@@ -501,6 +501,8 @@ describe("a cluster of control planes", () => {
 
   it("says which address is taken", async () => {
     const { plane } = await start({ name: "a" });
-    await expect(start({ name: "b", listen: plane.address })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    await expect(start({ name: "b", listen: plane.address })).rejects.toMatchObject({
+      ...{ code: "ADDRESS_IN_USE", option: "--control" },
+    });
   });
 });

@@ -144,7 +144,7 @@ describe("startMemoryNode", () => {
     await expect(start({ capacityBytes: 100 })).rejects.toThrow(/--capacity/);
     const node = await start();
     await expect(start({ listen: parseHostPort(node.ready.data!) })).rejects.toMatchObject({
-      code: "ADDRESS_IN_USE",
+      ...{ code: "ADDRESS_IN_USE", option: "--listen" },
     });
     const probe = net.createServer().listen(anyPort);
     await new Promise((resolve) => probe.once("listening", resolve));
@@ -152,7 +152,7 @@ describe("startMemoryNode", () => {
     await new Promise((resolve) => probe.close(resolve));
     const listen = { host: "127.0.0.1", port: free.port };
     await expect(start({ listen, control: parseHostPort(node.ready.control) })).rejects.toThrow(
-      /EADDRINUSE|in use/,
+      /^--control: 127\.0\.0\.1:[0-9]+ is in use already/,
     );
     await start({ listen });
   });

@@ -134,6 +134,6 @@ describe("a parity server", () => {
     clean.push(() => again.stop());
     await expect(
       startParityNode({ ...options, listen: parseHostPort(node.ready.data!) }, silentLog),
-    ).rejects.toMatchObject({ code: "ADDRESS_IN_USE" });
+    ).rejects.toMatchObject({ code: "ADDRESS_IN_USE", option: "--listen" });
   });
 });
