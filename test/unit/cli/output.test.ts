@@ -1,5 +1,8 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { silentLog } from "../../../src/base/log.ts";
 import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
@@ -82,5 +85,33 @@ describe("what a node prints", () => {
     expect((await fetch(`http://${control}/status`)).status).toBe(200);
     node.kill("SIGTERM");
     expect(await exited).toEqual([0, null]);
+  });
+
+  // `script` (util-linux) is the terminal.
+  it.skipIf(!existsSync("/usr/bin/script"))("is no reason to crash when its terminal has gone", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "nswap-output-"));
+    cleanups.push(() => rmSync(directory, { recursive: true }));
+    const [output, exit] = [join(directory, "output"), join(directory, "exit")];
+    const any = "--listen 127.0.0.1:0 --control 127.0.0.1:0 --capacity 1M";
+    const run = `"${process.execPath}" "${compiled.script("bin/nswap.ts")}" server ${any}`;
+    const terminal = spawn("script", ["-qfec", `trap '' HUP; ${run}; echo "status $?" >"${exit}"`, output], {
+      stdio: "ignore",
+      env: { ...process.env, SHELL: "/bin/sh" },
+    });
+    cleanups.push(() => terminal.kill("SIGKILL"));
+    const text = (path: string): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
+    await expect.poll(() => text(output), { timeout: 20_000 }).toMatch(/^ready .*control=\S+\s/m);
+    const control = /control=(\S+)/.exec(text(output))![1]!;
+    const { nodes } = (await (await fetch(`http://${control}/status`)).json()) as {
+      nodes: { pid: number }[];
+    };
+    const { pid } = nodes[0]!;
+    cleanups.push(() => existsSync(exit) || process.kill(pid, "SIGKILL"));
+    const gone = once(terminal, "exit");
+    terminal.kill("SIGKILL");
+    await gone;
+    expect((await fetch(`http://${control}/status`)).status).toBe(200);
+    process.kill(pid, "SIGTERM");
+    await expect.poll(() => text(exit), { timeout: 20_000 }).toBe("status 0\n");
   });
 });
