@@ -11,6 +11,7 @@ import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
+import { LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { Standing } from "./standing.ts";
 
@@ -19,8 +20,6 @@ const DEGRADED = 1;
 /** Lists of groups that have room or dead members, by the number of live ones. */
 const BY_LIVE = 2;
 const LISTS = BY_LIVE + 9;
-/** Groups looked at for one that goes with another. */
-const LOOKED_AT = 48;
 
 export interface ReprotectionOptions {
   groups: GroupTable;
@@ -71,10 +70,8 @@ export class Reprotection {
   readonly #parting: Parting;
   readonly #givingUp: GivingUp;
   readonly #pace: Pace;
+  readonly #reclaiming: Reclaiming;
   #pausedUntilMs = 0;
-  #reclaiming = false;
-  /** Operations under way that reclaim. */
-  #reclaims = 0;
   #busyGroup = NONE;
   readonly #outsideGroup = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
@@ -99,6 +96,17 @@ export class Reprotection {
     this.#givingUp = new GivingUp(parts);
     this.#parting = new Parting(parts, this.#givingUp);
     this.doubts = new Doubts(parts, this.#parting, this.#givingUp);
+    this.#reclaiming = new Reclaiming({
+      ...{ groups: options.groups, port: options.port, lists: this.#lists, byLive: BY_LIVE },
+      ...{
+        plans: this.#plans,
+        doubts: this.doubts,
+        operations: this.#operations,
+        share: options.reclaimShare,
+      },
+      newGroup: (server) => this.#newGroup(server),
+      start: (operation, server) => this.#start(operation, server),
+    });
     this.copies = new MirrorCopies({
       ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
       ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
@@ -202,7 +210,7 @@ export class Reprotection {
     this.#pace.passes(nowMs);
     this.#workOn(DEGRADED, (group) => this.#mend(group));
     this.#workOn(BARE, (group) => this.#protect(group));
-    this.#reclaim();
+    this.#reclaiming.work();
   }
 
   #workOn(list: number, step: (group: number) => boolean): void {
@@ -351,68 +359,13 @@ export class Reprotection {
     return operation;
   }
 
-  // Frames of dead members
-
-  /**
-   * While frames that no live page is in are too many, groups with few live members are put together: many at a
-   * time, since each message wakes processes, which costs more than what it carries.
-   */
-  #reclaim(): void {
-    const most = this.#operations.size / 2;
-    if (this.#reclaims * 4 > most) return;
-    const { liveMembers, deadMembers, groups } = this.#groups;
-    const waste = deadMembers + groups - this.#options.reclaimShare * liveMembers;
-    if (waste > 64 + liveMembers / 64) this.#reclaiming = true;
-    else if (waste <= 0) this.#reclaiming = false;
-    if (deadMembers === 0 || !(this.#reclaiming || this.#port.table.someShortOfRoom)) return;
-    while (this.#reclaims < most && this.#operations.underWay < most && this.#reclaimOne());
-  }
-
-  #reclaimOne(): boolean {
-    const groups = this.#groups;
-    for (let live = 1; live <= groups.stride; live += 1) {
-      const first = this.#lists.head(BY_LIVE + live);
-      if (first === NONE) continue;
-      const server = this.#port.table.at(groups.parityHolder[first]!);
-      if (!this.#port.takesPages(server)) return false;
-      this.#lists.rotate(first);
-      if (this.doubts.knows(first)) continue;
-      const operation = this.#newGroup(server);
-      this.#plans.include(operation, first);
-      this.#fillUp(operation, first, live);
-      if (this.#plans.frees(operation)) {
-        operation.reclaims = true;
-        this.#reclaims += 1;
-        return this.#start(operation, server);
-      }
-      this.#groups.free(operation.group);
-      this.#operations.give(operation);
-    }
-    return false;
-  }
-
-  #fillUp(operation: Operation, first: number, fewest: number): void {
-    const groups = this.#groups;
-    let looked = 0;
-    for (let live = fewest; live <= groups.stride - operation.memberCount; live += 1) {
-      let group = this.#lists.head(BY_LIVE + live);
-      while (group !== NONE && looked < LOOKED_AT) {
-        const next = groups.next[group]!;
-        looked += 1;
-        const isGood = group !== first && !this.doubts.knows(group);
-        if (isGood && this.#plans.fits(operation, group)) this.#plans.include(operation, group);
-        group = next;
-      }
-    }
-  }
-
   // Outcomes
 
   operationDone(index: number, status: number, checksum: number): void {
     const operation = this.#operations.at(index);
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
-    if (operation.reclaims) this.#reclaims -= 1;
+    if (operation.reclaims) this.#reclaiming.ended();
     if (status === ResultStatus.WRONG) this.doubts.wrong(operation);
     else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
     if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
