@@ -361,15 +361,19 @@ export class Reprotection {
 
   // Outcomes
 
-  operationDone(index: number, status: number, checksum: number): void {
+  operationDone(index: number, result: number, checksum: number): void {
     const operation = this.#operations.at(index);
+    const isRebuild = operation.kind === OperationKind.REBUILD;
+    // A target that is gone by now is gone with the page, or will be asked what it has when it comes back.
+    const isOutOfReach = isRebuild && result === ResultStatus.OK && !this.#port.isLinked(operation.target);
+    const status = isOutOfReach ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
     if (operation.reclaims) this.#reclaiming.ended();
     if (status === ResultStatus.WRONG) this.doubts.wrong(operation);
     else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
-    if (operation.kind === OperationKind.COMPOSE) this.#composed(operation, status);
-    else this.#rebuilt(operation, status, checksum);
+    if (isRebuild) this.#rebuilt(operation, status, checksum);
+    else this.#composed(operation, status);
     this.#operations.give(operation);
   }
 

@@ -142,6 +142,22 @@ describe("parity of a client whose servers come and go", () => {
     for (let slot = 0; slot < 8; slot += 1) expect(rig.stateOf(slot)).toBe(GroupState.CLOSING);
   });
 
+  it("a page that was rebuilt onto a server that is gone by now is not taken for safe there", () => {
+    const { port, redundancy } = rig;
+    rig.serve("a", "b");
+    rig.protectPair(0, 1);
+    rig.goAway("b");
+    redundancy.tick(1_500);
+    redundancy.tick(1_600);
+    expect(port.operations).toHaveLength(1);
+    // It goes to a, for want of others, and a dies while the answer is on its way. What b and p have is enough.
+    rig.die("a");
+    rig.answer(ResultStatus.OK);
+    for (let nowMs = 1_700; nowMs < 4_000; nowMs += 100) redundancy.tick(nowMs);
+    expect([port.lost, port.moved, port.invalidated]).toEqual([[], [], []]);
+    expect(rig.stateOf(1)).toBe(GroupState.PROTECTED);
+  });
+
   it("mends at the rate that is set, which reclaiming does not use up", () => {
     rig = new ParityRig({ pagesPerSecond: 40 });
     const { port, redundancy } = rig;
