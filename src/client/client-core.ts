@@ -481,6 +481,10 @@ export class ClientCore implements LinkPort {
     this.#redundancy.mismatchFound(this.table.at(link.holder), group, groupId, pageId);
   }
 
+  listing(link: ServerLink, isComplete: boolean): void {
+    this.#redundancy.listing(this.table.at(link.holder), isComplete);
+  }
+
   pageListed(link: ServerLink, pageId: number, slot: number): void {
     if (this.#redundancy.wants(link.holder, slot, pageId)) return;
     if (this.table.at(link.holder).role === "server" && slot < this.slots.slots) {

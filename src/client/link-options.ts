@@ -18,6 +18,8 @@ export interface LinkPort {
   pageMissing(link: ServerLink, frame: number): void;
   /** The server holds this page for us (an entry of LISTING). */
   pageListed(link: ServerLink, pageId: number, slot: number): void;
+  /** The server is asked for a list of what it holds; `isComplete`: the last of it has come. */
+  listing?(link: ServerLink, isComplete: boolean): void;
   /** An operation of a parity server went so; `checksum` as RESULT has it. */
   operationDone?(index: number, status: number, checksum: number): void;
   /** A parity server found this page of a group, which may be the group's own, to be wrong. */

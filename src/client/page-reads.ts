@@ -111,7 +111,7 @@ export class PageReads {
   #rescue(frame: number, slot: number, holder: Holder): void {
     const outcome = this.#askOthers(frame, slot, holder);
     if (outcome === Rescue.NEVER) {
-      this.#options.lose(slot, `its server "${holder.name}" is gone`);
+      this.#options.lose(slot, `its server "${holder.name}" ${holder.fate}`);
       this.#done(frame, PageResult.LOST);
     } else if (outcome === Rescue.LATER) {
       // Wrong where it should be, and not to be made now: the next try is at its holder again.
@@ -171,20 +171,28 @@ export class PageReads {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     if (from.role !== "parity") return this.#notAsSent(frame, from, true);
     // Others were away or changed meanwhile.
-    const isFirst = this.#frames.attempts[frame] === 0;
-    if (isFirst) this.#frames.attempts[frame] = AFTER_OTHERS;
+    const { attempts } = this.#frames;
+    const isFirst = attempts[frame] === 0;
+    if (isFirst) attempts[frame] = AFTER_OTHERS;
+    // Its server gave something else before, and is asked again when something has changed.
+    else if (attempts[frame]! % 2 === 1) attempts[frame]! += 1;
     if (isFirst && this.#isHolderLinked(this.#frames.slot[frame]!)) this.read(frame);
     else this.#missed.push(frame);
   }
 
   #notAsSent(frame: number, from: Holder, isMissing: boolean): void {
     const slot = this.#frames.slot[frame]!;
+    const pageId = this.#frames.pageId[frame]!;
     const redundancy = this.#options.redundancy();
     const attemptsMax = redundancy.mode === "none" ? READ_ATTEMPTS : READ_ATTEMPTS_BOTH_WAYS;
-    if (!this.#stillMeans(slot, this.#frames.pageId[frame]!)) return this.#readNow(frame, slot, attemptsMax);
+    const isCopy = redundancy.isCopy(slot, pageId, from);
+    // Overwritten or trimmed since it was asked for, or moved.
+    if (!isCopy && !this.#stillMeans(slot, pageId)) return this.#readAnew(frame);
     const why = isMissing ? `"${from.name}" does not hold it any more` : "its bytes are not what was written";
     if (!from.suspect) this.#options.notice("a server is suspect", { name: from.name, slot, why }, "warn");
     from.suspect = true;
+    if (isMissing && redundancy.pageMissing(slot, pageId, from)) return this.#readAnew(frame);
+    if (isCopy) return this.#copyWrong(frame, slot, attemptsMax);
     this.#frames.attempts[frame]! += 1;
     const isHopeless =
       this.#frames.attempts[frame]! >= attemptsMax || (isMissing && redundancy.mode === "none");
@@ -194,19 +202,27 @@ export class PageReads {
     this.read(frame);
   }
 
-  /** Overwritten or trimmed since it was asked for, or moved, or a copy: what the slot means now is read. */
-  #readNow(frame: number, slot: number, attemptsMax: number): void {
-    const { attempts } = this.#frames;
-    if (this.#options.redundancy().mode !== "mirror") attempts[frame] = 0;
-    else if (attempts[frame]! < attemptsMax) attempts[frame]! += 1;
-    else if (this.#isHolderLinked(slot)) return this.#done(frame, PageResult.LOST);
-    else {
-      // The copy is of no use, but the page itself may come back.
-      attempts[frame] = 0;
-      this.#missed.push(frame);
-      return;
-    }
+  /** What the slot means now, or where it is now, is another thing than what was asked for. */
+  #readAnew(frame: number): void {
+    this.#frames.attempts[frame] = 0;
     this.read(frame);
+  }
+
+  /** The copy of what the slot means is not that. */
+  #copyWrong(frame: number, slot: number, attemptsMax: number): void {
+    const { attempts } = this.#frames;
+    const wasItself = attempts[frame]! % 2 === 1;
+    if (attempts[frame]! < attemptsMax) {
+      attempts[frame]! += 1;
+      return this.read(frame);
+    }
+    if (wasItself && this.#isHolderLinked(slot)) {
+      this.#options.lose(slot, "neither its server nor that of its copy has what was written");
+      return this.#done(frame, PageResult.LOST);
+    }
+    // The copy is of no use, but the page itself may come back.
+    attempts[frame] = 0;
+    this.#missed.push(frame);
   }
 
   #isHolderLinked(slot: number): boolean {

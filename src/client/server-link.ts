@@ -232,6 +232,7 @@ export class ServerLink {
     this.listAgainAtMs = Number.POSITIVE_INFINITY;
     this.#listing = true;
     this.#listFrom = 0;
+    this.#port.listing?.(this, false);
   }
 
   /**
@@ -485,7 +486,10 @@ export class ServerLink {
       const at = i * META_BYTES;
       this.#port.pageListed(this, getWide(reader.body, at), getWide(reader.body, at + 8));
     }
-    if (reader.aux === LIST_END) this.#listing = false;
-    else this.#listFrom = reader.aux;
+    if (reader.aux !== LIST_END) this.#listFrom = reader.aux;
+    else {
+      this.#listing = false;
+      this.#port.listing?.(this, true);
+    }
   }
 }

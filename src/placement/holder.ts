@@ -8,7 +8,10 @@ export type HolderState = "up" | "away" | "dead";
 
 const LATENCY_WEIGHT = 0.1;
 
-/** One life of a memory server, as a client sees it: a row of the IPTable. A restarted server is another holder. */
+/**
+ * One life of a memory server, as a client sees it: a row of the IPTable. A restarted server is another holder, and so
+ * is, for pages that a server does not have any more, what it was when it had them (`past`).
+ */
 export class Holder {
   /** Index in the shadow slot map. */
   readonly index: number;
@@ -30,11 +33,16 @@ export class Holder {
   /** It gave bytes that are not what was sent, or lacked a page. */
   suspect = false;
   readonly role: HolderRole;
+  /** What became of its pages, once it is dead. */
+  readonly fate: string;
+  /** Its life with the pages that it does not have any more: a dead one. */
+  past: Holder | undefined;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
 
-  constructor(index: number, name: string, identity: string, role: HolderRole = "server") {
+  constructor(index: number, name: string, identity: string, role: HolderRole = "server", fate = "is gone") {
     this.index = index;
     this.role = role;
+    this.fate = fate;
     this.name = name;
     this.identity = identity;
     this.identityBytes = Buffer.from(identity, "hex");

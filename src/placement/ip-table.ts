@@ -84,18 +84,19 @@ export class IpTable {
   admit(identity: string, name: string, role: HolderRole = "server"): Holder {
     const known = this.#byIdentity.get(identity);
     if (known !== undefined) return known;
-    const holder = new Holder(this.#freeIndex(), name, identity, role);
+    const index = this.#rowLeft();
+    if (index === undefined) {
+      throw new NswapError("LIMIT_REACHED", `${limits.memoryServersMax} memory servers are known already`);
+    }
+    const holder = new Holder(index, name, identity, role);
     this.#rows[holder.index] = holder;
     this.#byIdentity.set(identity, holder);
     return holder;
   }
 
-  #freeIndex(): number {
+  #rowLeft(): number | undefined {
     for (let i = 0; i < this.#rows.length; i += 1) if (this.#rows[i] === undefined) return i;
-    if (this.#rows.length >= limits.memoryServersMax) {
-      throw new NswapError("LIMIT_REACHED", `${limits.memoryServersMax} memory servers are known already`);
-    }
-    return this.#rows.length;
+    return this.#rows.length < limits.memoryServersMax ? this.#rows.length : undefined;
   }
 
   setUp(holder: Holder): void {
@@ -116,6 +117,19 @@ export class IpTable {
     holder.state = "dead";
     this.#byIdentity.delete(holder.identity);
     this.forgetIfUnused(holder);
+  }
+
+  /** The dead holder for pages that this one, which stands, does not have any more; undefined: no row is left. */
+  pastOf(holder: Holder): Holder | undefined {
+    const { past, name, identity, role } = holder;
+    if (past !== undefined && this.#rows[past.index] === past) return past;
+    const index = this.#rowLeft();
+    if (index === undefined) return undefined;
+    const made = new Holder(index, name, identity, role, "does not hold it any more");
+    made.state = "dead";
+    this.#rows[index] = made;
+    holder.past = made;
+    return made;
   }
 
   #listOf(holder: Holder): Holder[] {

@@ -39,8 +39,8 @@ export class GivingUp {
     for (let m = groups.last(group) - 1; m >= groups.first(group); m -= 1) {
       if (!standing.isDead(groups.holder[m]!)) continue;
       groups.busy[group]! += 1;
-      const { name } = port.table.at(groups.holder[m]!);
-      port.pageLost(groups.slot[m]!, `its server "${name}" is gone, and so is what could make up for it`);
+      const { name, fate } = port.table.at(groups.holder[m]!);
+      port.pageLost(groups.slot[m]!, `its server "${name}" ${fate}, and what could make up for it is gone`);
       groups.busy[group]! -= 1;
       disposal.discard(m);
       groups.remove(m);

@@ -47,7 +47,7 @@ export interface MemberPage {
  *     member m:  page id, slot, checksum, holder, alive
  *     slot s:    chain of its members, the live one (if any) first, then dead ones that their groups still need
  *
- * Bytes: 4 a slot, 23 a member, 31 a group. A member is a page: it never changes; only a rebuilt one moves, under a
+ * Bytes: 4 a slot, 24 a member, 32 a group. A member is a page: it never changes; only a rebuilt one moves, under a
  * new id, to another holder. Removing one from a group moves the group's last into its place.
  */
 export class GroupTable {
@@ -64,6 +64,8 @@ export class GroupTable {
   parityId = new Float64Array(0);
   parityChecksum = new Uint32Array(0);
   accumulator = new Int32Array(0);
+  /** 1: its parity page has not been in the list that its holder is giving (RollCall). */
+  unlistedParity = new Uint8Array(0);
   /** Links of the list that the group is in; free groups are in one too. */
   next = new Int32Array(0);
   previous = new Int32Array(0);
@@ -72,6 +74,8 @@ export class GroupTable {
   checksum = new Uint32Array(0);
   holder = new Uint16Array(0);
   alive = new Uint8Array(0);
+  /** 1: it has not been in the list that its holder is giving (RollCall). */
+  unlisted = new Uint8Array(0);
   /** Next member of the same slot. */
   older = new Int32Array(0);
   /** First member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
@@ -95,8 +99,8 @@ export class GroupTable {
     const groups = this.state.length;
     const columns = [
       ...[this.state, this.count, this.live, this.busy, this.degraded, this.parityHolder, this.parityId],
-      ...[this.parityChecksum, this.accumulator, this.next, this.previous],
-      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.older],
+      ...[this.parityChecksum, this.accumulator, this.unlistedParity, this.next, this.previous],
+      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.unlisted, this.older],
     ];
     const groupBytes = columns.reduce((sum, column) => sum + column.byteLength, 0) / groups;
     const share = Math.min(1, (this.slots * bytesPerSlot) / groupBytes / groups);
@@ -187,6 +191,7 @@ export class GroupTable {
     this.busy[group] = 0;
     this.degraded[group] = 0;
     this.accumulator[group] = NONE;
+    this.unlistedParity[group] = 0;
     this.next[group] = NONE;
     this.previous[group] = NONE;
     this.#groups += 1;
@@ -203,6 +208,7 @@ export class GroupTable {
     this.checksum[member] = page.checksum;
     this.holder[member] = page.holder;
     this.alive[member] = alive ? 1 : 0;
+    this.unlisted[member] = 0;
     if (alive) {
       invariant(this.liveOf(page.slot) === NONE, "a slot has one live member at most");
       this.live[group]! += 1;
@@ -254,8 +260,9 @@ export class GroupTable {
     page.checksum = this.checksum[member]!;
     page.holder = this.holder[member]!;
     const isAlive = this.alive[member] === 1;
+    const unlisted = this.unlisted[member]!;
     this.remove(member);
-    this.add(group, page, isAlive);
+    this.unlisted[this.add(group, page, isAlive)] = unlisted;
   }
 
   #move(from: number, to: number): void {
@@ -264,6 +271,7 @@ export class GroupTable {
     this.checksum[to] = this.checksum[from]!;
     this.holder[to] = this.holder[from]!;
     this.alive[to] = this.alive[from]!;
+    this.unlisted[to] = this.unlisted[from]!;
     this.older[to] = this.older[from]!;
     this.#relink(this.slot[from]!, from, to);
   }
@@ -307,6 +315,7 @@ export class GroupTable {
     this.parityId = enlarged(this.parityId, new Float64Array(groups));
     this.parityChecksum = enlarged(this.parityChecksum, new Uint32Array(groups));
     this.accumulator = enlarged(this.accumulator, new Int32Array(groups));
+    this.unlistedParity = enlarged(this.unlistedParity, new Uint8Array(groups));
     this.next = enlarged(this.next, new Int32Array(groups));
     this.previous = enlarged(this.previous, new Int32Array(groups));
     this.pageId = enlarged(this.pageId, new Float64Array(members));
@@ -314,6 +323,7 @@ export class GroupTable {
     this.checksum = enlarged(this.checksum, new Uint32Array(members));
     this.holder = enlarged(this.holder, new Uint16Array(members));
     this.alive = enlarged(this.alive, new Uint8Array(members));
+    this.unlisted = enlarged(this.unlisted, new Uint8Array(members));
     this.older = enlarged(this.older, new Int32Array(members));
   }
 }

@@ -118,11 +118,14 @@ export class LoggedRedundancy implements Redundancy {
     if (this.#port.table.at(holder).role === "parity") return this.#isParityOf(slot, holder, pageId);
     if (slot >= groups.slots) return false;
     const member = groups.find(slot, pageId);
-    if (member !== NONE && groups.holder[member] === holder) return true;
-    return this.#reprotection.expects(holder, pageId) || this.#isCopy(slot, holder, pageId);
+    if (member !== NONE && groups.holder[member] === holder) {
+      groups.unlisted[member] = 0;
+      return true;
+    }
+    return this.#reprotection.expects(holder, pageId) || this.#isCopyOfAny(slot, holder, pageId);
   }
 
-  /** True if the page is the group's parity page, held or on its way. */
+  /** A listed page: true if it is the group's parity page, held or on its way. */
   #isParityOf(group: number, holder: number, pageId: number): boolean {
     if (group >= this.groups.end) return false;
     const { state, parityHolder, parityId } = this.groups;
@@ -131,10 +134,12 @@ export class LoggedRedundancy implements Redundancy {
       state[group] === GroupState.CLOSING ||
       state[group] === GroupState.PARTING ||
       state[group] === GroupState.COMPOSING;
-    return has && parityHolder[group] === holder && parityId[group] === pageId;
+    if (!has || parityHolder[group] !== holder || parityId[group] !== pageId) return false;
+    this.groups.unlistedParity[group] = 0;
+    return true;
   }
 
-  #isCopy(slot: number, holder: number, pageId: number): boolean {
+  #isCopyOfAny(slot: number, holder: number, pageId: number): boolean {
     if (this.mode !== "mirror") return false;
     for (let m = this.groups.newestOf(slot); m !== NONE; m = this.groups.older[m]!) {
       if (this.#isParityOf(this.groups.groupOf(m), holder, pageId)) return true;
@@ -231,7 +236,31 @@ export class LoggedRedundancy implements Redundancy {
   /** The slot's page is not right where it should be: it is to be made anew elsewhere. */
   pageWrong(slot: number): void {
     const member = this.groups.liveOf(slot);
-    if (member !== NONE) this.#reprotection.rebuildMember(member);
+    if (member !== NONE && this.mode === "parity") this.#mismatches.addRead(member);
+  }
+
+  pageMissing(slot: number, pageId: number, holder: Holder): boolean {
+    const { groups } = this;
+    const { vanished } = this.#reprotection;
+    const member = groups.liveOf(slot);
+    if (this.isCopy(slot, pageId, holder)) return vanished.parity(groups.groupOf(member));
+    if (member === NONE || groups.pageId[member] !== pageId) return false;
+    return groups.holder[member] !== holder.index || vanished.member(member);
+  }
+
+  isCopy(slot: number, pageId: number, holder: Holder): boolean {
+    const { groups } = this;
+    const member = groups.liveOf(slot);
+    if (this.mode !== "mirror" || member === NONE) return false;
+    const group = groups.groupOf(member);
+    const isHeld = groups.state[group] === GroupState.PROTECTED;
+    return isHeld && groups.parityId[group] === pageId && groups.parityHolder[group] === holder.index;
+  }
+
+  listing(holder: Holder, isComplete: boolean): void {
+    const { rollCall } = this.#reprotection;
+    if (isComplete) rollCall.end(holder);
+    else rollCall.begin(holder);
   }
 
   mismatchFound(holder: Holder, group: number, groupId: number, pageId: number): void {
@@ -244,6 +273,7 @@ export class LoggedRedundancy implements Redundancy {
 
   holderAway(holder: Holder): void {
     this.#log.closeAll(holder.index);
+    this.#reprotection.rollCall.cancel(holder);
     this.#reprotection.holderGone(holder);
   }
 

@@ -140,5 +140,6 @@ export class MirrorCopies {
     groups.pageId[member] = id;
     groups.checksum[member] = checksum;
     groups.holder[member] = copy;
+    groups.unlisted[member] = 0;
   }
 }

@@ -18,7 +18,7 @@ interface Mismatch {
   readonly groupId: number;
 }
 
-/** Pages of whole groups, their parity pages among them, that a parity server's scrub has found to be wrong. */
+/** Pages of whole groups that a scrub (parity pages among them) or a read has found to be wrong. */
 export class Mismatches {
   readonly #options: MismatchesOptions;
   /** By the id of the page. */
@@ -56,6 +56,17 @@ export class Mismatches {
     }
     from.suspect = true;
     this.#found.set(pageId, { group, groupId });
+    this.#mend(group, pageId);
+  }
+
+  /** A read has found a live member's page to be wrong. */
+  addRead(member: number): void {
+    const { groups } = this.#options;
+    const group = groups.groupOf(member);
+    const pageId = groups.pageId[member]!;
+    const groupId = groups.parityId[group]!;
+    if (!this.#stands(group, groupId, pageId)) return;
+    if (this.#found.size < limits.mismatchesMax) this.#found.set(pageId, { group, groupId });
     this.#mend(group, pageId);
   }
 

@@ -41,6 +41,14 @@ export class NoRedundancy implements Redundancy {
 
   pageWrong(): void {}
 
+  pageMissing(): boolean {
+    return false;
+  }
+
+  isCopy(): boolean {
+    return false;
+  }
+
   hasOthers(): boolean {
     return false;
   }
@@ -49,6 +57,7 @@ export class NoRedundancy implements Redundancy {
   parityReturned(): void {}
   operationDone(): void {}
   mismatchFound(): void {}
+  listing(): void {}
   filled(): void {}
   holderUp(): void {}
   holderAway(): void {}

@@ -91,7 +91,9 @@ export interface Redundancy {
   pageHeld(slot: number, frame: number, pageId: number, checksum: number, holder: Holder): void;
   /** The slot means this page no longer. */
   pageDead(slot: number, pageId: number, holder: number): void;
-  /** True if the holder should have this page, whether its slot means it or not. */
+  /** The holder is asked for a list of all that it has; `isComplete`: all of it has come. */
+  listing(holder: Holder, isComplete: boolean): void;
+  /** The holder's list has this page: true if it should have it, whether its slot means it or not. */
   wants(holder: number, slot: number, pageId: number): boolean;
   /** The accumulator's page is held by the holder; refused for want of room; or its link ended. */
   parityHeld(accumulator: number): void;
@@ -102,8 +104,15 @@ export interface Redundancy {
   operationDone(operation: number, status: number, checksum: number): void;
   /** True unless it is proved that the slot's page cannot be had but from its holder. */
   hasOthers(slot: number): boolean;
-  /** The slot's page turned out to be missing or wrong where it should be. */
+  /** The slot's page turned out to be wrong, and not to be had otherwise, where it should be. */
   pageWrong(slot: number): void;
+  /**
+   * The holder, which stands, does not have this page, which the slot means or which is a copy of that. True if it is
+   * to be looked for elsewhere from now on.
+   */
+  pageMissing(slot: number, pageId: number, holder: Holder): boolean;
+  /** True if this page of the holder's is a copy of what the slot means. */
+  isCopy(slot: number, pageId: number, holder: Holder): boolean;
   /** This parity server's scrub found a page of a group, or its parity page (of this id), to be wrong. */
   mismatchFound(holder: Holder, group: number, groupId: number, pageId: number): void;
   /** What to do for a read whose holder is not linked, or gave wrong bytes. */

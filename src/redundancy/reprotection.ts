@@ -13,7 +13,9 @@ import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
 import { LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
+import { RollCall } from "./roll-call.ts";
 import { Standing } from "./standing.ts";
+import { Vanished } from "./vanished.ts";
 
 const BARE = 0;
 const DEGRADED = 1;
@@ -29,7 +31,7 @@ export interface ReprotectionOptions {
   operationsMax: number;
   /** An unreachable server counts as lost after so long. */
   lostAfterMs: number;
-  /** After an operation that failed no other is begun for so long. */
+  /** After an operation that could not reach what it needs no other is begun for so long. */
   retryMs: number;
   /** Pages that these may fetch in a second, to mend what a loss has left; on average over a tenth of a second. */
   pagesPerSecond: number;
@@ -56,6 +58,8 @@ export class Reprotection {
   /** mirror: does the work instead. */
   readonly copies: MirrorCopies;
   readonly doubts: Doubts;
+  readonly vanished: Vanished;
+  readonly rollCall: RollCall;
   /** False: no group is bare or degraded. True: some may be; whoever finds that none is may say so. */
   mayBeAtRisk = false;
   readonly #groups: GroupTable;
@@ -95,7 +99,9 @@ export class Reprotection {
     };
     this.#givingUp = new GivingUp(parts);
     this.#parting = new Parting(parts, this.#givingUp);
-    this.doubts = new Doubts(parts, this.#parting, this.#givingUp);
+    this.vanished = new Vanished(parts);
+    this.rollCall = new RollCall(parts, this.vanished);
+    this.doubts = new Doubts(parts, this.#parting, this.#givingUp, this.vanished);
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, byLive: BY_LIVE },
       ...{
@@ -155,7 +161,10 @@ export class Reprotection {
   /** A group's parity is held now, or it has none: finds out how it stands. */
   settled(group: number): void {
     const { state, parityHolder, degraded } = this.#groups;
-    if (state[group] === GroupState.PROTECTED) this.#port.table.at(parityHolder[group]!).references += 1;
+    if (state[group] === GroupState.PROTECTED) {
+      this.#port.table.at(parityHolder[group]!).references += 1;
+      this.#groups.unlistedParity[group] = 0;
+    }
     degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
     if (state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
@@ -370,7 +379,8 @@ export class Reprotection {
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     this.#disposal.dereference(operation.server);
     if (operation.reclaims) this.#reclaiming.ended();
-    if (status === ResultStatus.WRONG) this.doubts.wrong(operation);
+    if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
+      this.doubts.failed(operation, status);
     else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
     if (isRebuild) this.#rebuilt(operation, status, checksum);
     else this.#composed(operation, status);
@@ -436,6 +446,7 @@ export class Reprotection {
     groups.pageId[member] = newPageId;
     groups.checksum[member] = checksum;
     groups.holder[member] = target;
+    groups.unlisted[member] = 0;
     this.#port.table.at(target).references += 1;
     this.#disposal.dereference(old);
     if (conflict) this.#part(group, member);

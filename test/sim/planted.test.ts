@@ -66,7 +66,7 @@ describe("the checkers find that", () => {
   });
 
   it("nothing, when servers of parity groups flip bits: what comes out wrong is doubted, and done again", () => {
-    const wrong = vi.spyOn(Doubts.prototype, "wrong");
+    const wrong = vi.spyOn(Doubts.prototype, "failed");
     const scatter = vi.spyOn(Parting.prototype, "scatter");
     for (let seed = 1; seed <= 20; seed += 1) {
       const { violation } = withFlippedBits((flips) => runSeed(seed, grouped, flips), 30);

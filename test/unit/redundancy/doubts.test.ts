@@ -184,3 +184,62 @@ describe("pages that are not what they should be", () => {
     expect(port.puts).toHaveLength(1);
   });
 });
+
+describe("pages that are not where they should be", () => {
+  let rig: ParityRig;
+
+  beforeEach(() => {
+    rig = new ParityRig();
+    rig.serve("a", "b", "c", "d");
+    rig.protectPair(0, 1);
+  });
+
+  it("a lost page whose group misses another was asked for thousands of times: both are lost in the end", () => {
+    const { port, redundancy } = rig;
+    rig.die("b");
+    let asked = 0;
+    for (let nowMs = 1_000; nowMs < 20_000; nowMs += 100) {
+      redundancy.tick(nowMs);
+      for (; asked < port.operations.length; asked += 1) rig.answer(ResultStatus.MISSING, asked);
+    }
+    expect(port.lost).toEqual([1, 0]);
+    expect(rig.unprotected).toBe(0);
+    expect(asked).toBeLessThan(20);
+  });
+
+  it("a lost page is waited for as long as a server is merely out of the parity server's reach", () => {
+    const { port, redundancy } = rig;
+    rig.die("b");
+    let asked = 0;
+    for (let nowMs = 1_000; nowMs < 600_000; nowMs += 100) {
+      redundancy.tick(nowMs);
+      for (; asked < port.operations.length; asked += 1) rig.answer(ResultStatus.UNREACHABLE, asked);
+    }
+    expect(port.lost).toEqual([]);
+    redundancy.tick(600_000);
+    rig.answer(ResultStatus.OK);
+    expect(port.moved).toHaveLength(1);
+  });
+
+  it("a group that misses a page holds no others up, and waits longer each time", () => {
+    const { port, redundancy } = rig;
+    rig.protectPair(2, 3, 10, ["b", "c"]);
+    rig.die("b");
+    redundancy.tick(2_000);
+    expect(port.operations).toHaveLength(2);
+    rig.answer(ResultStatus.MISSING, 0);
+    rig.answer(ResultStatus.OK, 1);
+    rig.protectPair(4, 5, 2_001, ["c", "d"]);
+    redundancy.pageWrong(4);
+    expect(port.operations).toHaveLength(3);
+    rig.answer(ResultStatus.OK);
+    const times: number[] = [];
+    for (let nowMs = 2_010; nowMs < 4_000; nowMs += 10) {
+      redundancy.tick(nowMs);
+      if (port.operations.length === 3 + times.length) continue;
+      times.push(nowMs);
+      rig.answer(ResultStatus.MISSING);
+    }
+    expect(times).toEqual([2_200, 2_600, 3_400]);
+  });
+});

@@ -141,6 +141,19 @@ describe("what a scrub has found wrong is made anew", () => {
     expect(rig.unprotected).toBe(0);
   });
 
+  it("also if a read found it, when nothing could be begun", () => {
+    for (const name of ["a", "b", "c"]) rig.server(name).full = true;
+    rig.redundancy.pageWrong(0);
+    expect(rig.port.operations).toEqual([]);
+    expect(rig.unprotected).toBe(2);
+    rig.server("c").full = false;
+    rig.redundancy.tick(2_000);
+    expect(rig.port.operations).toMatchObject([{ kind: OperationKind.REBUILD, sources: [parityId, 101] }]);
+    rig.answer(ResultStatus.OK);
+    rig.redundancy.tick(2_100);
+    expect(rig.unprotected).toBe(0);
+  });
+
   it("and said once", () => {
     const notices: string[] = [];
     rig.port.notice = (message, fields) => void notices.push(messageText(message, fields));

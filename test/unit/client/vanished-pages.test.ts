@@ -1,0 +1,243 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { PageResult } from "../../../src/client/page-waiter.ts";
+import type { MemoryServerCore } from "../../../src/server/memory-server.ts";
+import { newPageMeta } from "../../../src/server/page-meta.ts";
+import { type Outcome, pageOf, TestClient } from "../../support/cores.ts";
+import { Rig } from "../parity/rig.ts";
+
+const CLIENT = "63".repeat(16);
+const SLOTS = [...Array(32).keys()];
+
+/** A client, four memory servers and, with parity, a parity server. */
+class Cluster {
+  readonly rig = new Rig({}, 4);
+  readonly client: TestClient;
+  readonly servers: MemoryServerCore[];
+
+  constructor(redundancy: "mirror" | "parity") {
+    this.client = new TestClient({ redundancy });
+    this.servers = [...this.rig.servers.values()];
+    if (redundancy === "parity") this.servers.push(this.rig.core as unknown as MemoryServerCore);
+    this.join(this.servers);
+    for (const slot of SLOTS) this.client.write(slot, pageOf(slot));
+    this.pass(1_000);
+  }
+
+  get parity(): MemoryServerCore {
+    return this.servers.at(-1)!;
+  }
+
+  join(servers: readonly MemoryServerCore[]): void {
+    for (const server of servers) this.client.join(server, server === this.servers[4] ? "parity" : "server");
+    this.#settle();
+  }
+
+  #settle(): void {
+    for (let i = 0; i < 10; i += 1) {
+      this.client.pump();
+      this.rig.pump();
+    }
+  }
+
+  pass(ms: number): void {
+    for (let i = 0; i < ms / 100; i += 1) {
+      this.client.nowMs += 100;
+      this.client.core.tick(this.client.nowMs);
+      this.rig.pass(100);
+      this.#settle();
+    }
+  }
+
+  /** The client is cut off from these for more than their grace time; the others do not notice. */
+  reap(servers: readonly MemoryServerCore[]): void {
+    for (const wire of this.client.wires.filter((one) => servers.includes(one.server))) this.client.cut(wire);
+    const { nowMs } = this.rig;
+    for (const server of servers) {
+      for (let ms = 0; ms < 11 * 60_000; ms += 1_000) {
+        server.tick(nowMs + 1_000);
+        server.tick(nowMs);
+      }
+    }
+    this.join(servers);
+  }
+
+  /** The server that has the slot's page. */
+  serverOf(slot: number): MemoryServerCore {
+    const { core } = this.client;
+    const { identity } = core.table.at(core.slots.holder(slot));
+    const wire = this.client.wires.find((one) => one.link.peer?.identity === identity);
+    return wire!.server;
+  }
+
+  frameOf(slot: number): number {
+    return this.serverOf(slot).frameOf(CLIENT, this.client.core.slots.pageId(slot));
+  }
+
+  /** The server has lost the slot's page, and says nothing of it. */
+  drop(slot: number): void {
+    this.serverOf(slot).store.drop(this.frameOf(slot));
+  }
+
+  /** A bit of the slot's page flips where it is held. */
+  flip(slot: number): void {
+    const { store } = this.serverOf(slot);
+    const frame = this.frameOf(slot);
+    const page = pageOf(slot);
+    page[17]! ^= 1;
+    const meta = newPageMeta();
+    store.describe(frame, store.ownerOf(frame), meta);
+    store.rewrite(frame, meta, page, 0);
+  }
+
+  /** Slots whose page is in the same group as that of this one, itself left out. */
+  othersOf(slot: number): number[] {
+    const groups = this.client.core.redundancy.groups!;
+    const group = groups.groupOf(groups.liveOf(slot));
+    return SLOTS.filter((other) => other !== slot && groups.groupOf(groups.liveOf(other)) === group);
+  }
+
+  read(slots = SLOTS): Outcome[] {
+    return slots.map((slot) => this.client.read(slot));
+  }
+
+  get figures(): { lost: number; unprotected: number } {
+    const { lost, unprotected } = this.client.core.pages;
+    return { lost, unprotected };
+  }
+}
+
+const results = (reads: Outcome[]): Set<PageResult | undefined> => new Set(reads.map((read) => read.result));
+
+describe.each(["parity", "mirror"] as const)(
+  "servers that freed a client's pages while it was away (%s)",
+  (mode) => {
+    let cluster: Cluster;
+
+    beforeEach(() => {
+      cluster = new Cluster(mode);
+    });
+
+    it("all of them: reads hung for ever, and nothing was said to be lost", () => {
+      cluster.reap(cluster.servers);
+      cluster.pass(5_000);
+      expect(cluster.figures).toEqual({ lost: SLOTS.length, unprotected: 0 });
+      expect(cluster.client.notices).toContainEqual(expect.stringMatching(/^slot 3, page \d+ is lost: /));
+      const reads = cluster.read();
+      cluster.pass(1_000);
+      expect(results(reads)).toEqual(new Set([PageResult.LOST]));
+      const again = cluster.client.write(3, pageOf(3));
+      cluster.pass(1_000);
+      expect(again.result).toBe(PageResult.OK);
+      expect(cluster.client.read(3)).toBeDefined();
+      expect(cluster.figures).toEqual({ lost: SLOTS.length - 1, unprotected: 0 });
+    });
+
+    it("one of them: its pages are made anew from the others, although nobody reads them", () => {
+      const [first] = cluster.servers;
+      cluster.reap([first!]);
+      expect(cluster.figures.lost).toBe(0);
+      cluster.pass(10_000);
+      expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+      const reads = cluster.read();
+      cluster.pass(1_000);
+      for (const slot of SLOTS) expect(reads[slot]!.bytes).toEqual(pageOf(slot));
+      const { table } = cluster.client.core;
+      expect(table.holders.filter((holder) => holder.state === "dead")).toEqual([]);
+    });
+
+    it("what is put while the list of what a server has is on its way counts as held", () => {
+      const [first] = cluster.servers;
+      cluster.client.cut(cluster.client.wires.find((wire) => wire.server === first)!);
+      const wire = cluster.client.join(first!, "server");
+      wire.toClient = false;
+      for (const slot of SLOTS) cluster.client.write(slot, pageOf(slot + 100));
+      cluster.pass(100);
+      wire.toClient = true;
+      cluster.pass(10_000);
+      expect(cluster.client.notices.filter((text) => text.includes("any more"))).toEqual([]);
+      expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+    });
+  },
+);
+
+describe("a parity server that freed a client's pages while it was away", () => {
+  it("has them made anew", () => {
+    const cluster = new Cluster("parity");
+    cluster.reap([cluster.parity]);
+    cluster.pass(10_000);
+    expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+    expect(cluster.parity.store.held).toBeGreaterThanOrEqual(SLOTS.length / 4);
+  });
+});
+
+describe("a page that its server, which stands, does not have", () => {
+  let cluster: Cluster;
+
+  beforeEach(() => {
+    cluster = new Cluster("parity");
+  });
+
+  it("is made from the others of its group", () => {
+    cluster.drop(5);
+    const [read] = cluster.read([5]);
+    cluster.pass(1_000);
+    expect(read!.bytes).toEqual(pageOf(5));
+    expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+    expect(cluster.frameOf(5)).toBeGreaterThanOrEqual(0);
+  });
+
+  it("nor the others of its group theirs: it is lost, and no other page is", () => {
+    const [other] = cluster.othersOf(5);
+    cluster.drop(5);
+    cluster.drop(other!);
+    const reads = cluster.read([5]);
+    cluster.pass(60_000);
+    expect(results(reads)).toEqual(new Set([PageResult.LOST]));
+    expect(cluster.figures).toEqual({ lost: 2, unprotected: 0 });
+    const rest = cluster.read(SLOTS.filter((slot) => slot !== 5 && slot !== other));
+    cluster.pass(1_000);
+    expect(results(rest)).toEqual(new Set([PageResult.OK]));
+  });
+
+  it("is waited for as long as the parity server cannot reach the others", () => {
+    cluster.rig.reach = "no";
+    for (const wire of [...cluster.rig.wires]) cluster.rig.cut(wire);
+    cluster.drop(5);
+    const [read] = cluster.read([5]);
+    cluster.pass(180_000);
+    expect(read!.done).toBe(false);
+    expect(cluster.figures.lost).toBe(0);
+    expect(cluster.figures.unprotected).toBeGreaterThan(0);
+    cluster.rig.reach = "yes";
+    cluster.pass(10_000);
+    expect(read!.bytes).toEqual(pageOf(5));
+    expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+  });
+});
+
+describe("a page that has changed in the memory of its server", () => {
+  it("while the others of its group are missing: it is lost, and its readers are told", () => {
+    const cluster = new Cluster("parity");
+    cluster.flip(5);
+    for (const other of cluster.othersOf(5)) cluster.drop(other);
+    const [read] = cluster.read([5]);
+    cluster.pass(60_000);
+    expect(read!.result).toBe(PageResult.LOST);
+  });
+
+  it("is remembered, if it cannot be made anew at once", () => {
+    const cluster = new Cluster("parity");
+    cluster.flip(5);
+    const before = cluster.client.core.slots.pageId(5);
+    // Nobody takes pages for now.
+    for (const holder of cluster.client.core.table.servers) holder.full = true;
+    const [read] = cluster.read([5]);
+    cluster.client.pump();
+    cluster.rig.pump();
+    expect(cluster.figures.unprotected).toBeGreaterThan(0);
+    cluster.pass(5_000);
+    expect(read!.bytes).toEqual(pageOf(5));
+    expect(cluster.client.core.slots.pageId(5)).not.toBe(before);
+    expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+  });
+});
