@@ -5,7 +5,7 @@ import { Place, type SlotMap } from "../slots/slot-map.ts";
 import type { ClientCounters } from "./counters.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
-import type { PageWaiter } from "./page-waiter.ts";
+import { PageResult, type PageWaiter } from "./page-waiter.ts";
 import type { Patience } from "./patience.ts";
 
 export interface HedgedReadsOptions {
@@ -69,7 +69,8 @@ export class HedgedReads {
     const other = frames.take(slot, waiter);
     frames.pageId[other] = frames.pageId[frame]!;
     frames.checksum[other] = frames.checksum[frame]!;
-    if (redundancy().rescue(slot, other, this.#slow!) !== Rescue.UNDER_WAY) {
+    const outcome = redundancy().rescue(slot, other, this.#slow!);
+    if (outcome !== Rescue.UNDER_WAY && outcome !== Rescue.DONE) {
       frames.give(other);
       return;
     }
@@ -77,5 +78,6 @@ export class HedgedReads {
     frames.waiter[frame] = this.#nobody;
     this.#left += 1;
     counters.readsHedged += 1;
+    if (outcome === Rescue.DONE) waiter.pageDone(other, PageResult.OK);
   }
 }

@@ -97,20 +97,23 @@ export class PageReads {
     // Whoever says nothing at all is not waited for once more: others are asked first.
     const mayAskOthers = mode !== "none" && this.#frames.attempts[frame] === 0;
     const othersFirst = mayAskOthers && this.#options.patience.isSilent(holder, link);
-    if (othersFirst && this.#askOthers(frame, slot, holder) === Rescue.UNDER_WAY) return;
-    link.getPage(frame);
+    const outcome = othersFirst ? this.#askOthers(frame, slot, holder) : Rescue.LATER;
+    if (outcome === Rescue.DONE) this.#done(frame, PageResult.OK);
+    else if (outcome !== Rescue.UNDER_WAY) link.getPage(frame);
   }
 
   #askOthers(frame: number, slot: number, holder: Holder): Rescue {
     const outcome = this.#options.redundancy().rescue(slot, frame, holder);
-    if (outcome === Rescue.UNDER_WAY) this.#options.counters.pagesRescued += 1;
+    const isRescued = outcome === Rescue.UNDER_WAY || outcome === Rescue.DONE;
+    if (isRescued) this.#options.counters.pagesRescued += 1;
     return outcome;
   }
 
   /** Its holder cannot or should not be asked. */
   #rescue(frame: number, slot: number, holder: Holder): void {
     const outcome = this.#askOthers(frame, slot, holder);
-    if (outcome === Rescue.NEVER) {
+    if (outcome === Rescue.DONE) this.#done(frame, PageResult.OK);
+    else if (outcome === Rescue.NEVER) {
       this.#options.lose(slot, `its server "${holder.name}" ${holder.fate}`);
       this.#done(frame, PageResult.LOST);
     } else if (outcome === Rescue.LATER) {

@@ -112,6 +112,14 @@ export class RedundancyHost implements RedundancyPort {
     else this.#options.arena.xor(to, from, PAGE_BYTES);
   }
 
+  readAccumulator(accumulator: number, frame: number): boolean {
+    const { pageId, checksum } = this.#frames;
+    if (!this.holdsPage(accumulator, pageId[frame]!, checksum[frame]!)) return false;
+    const from = this.#frames.address(this.#frames.frameOf(accumulator));
+    this.#options.arena.copy(this.#frames.address(frame), from, PAGE_BYTES);
+    return true;
+  }
+
   putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean {
     const link = this.#options.links.of(holder);
     if (link === undefined) return false;

@@ -59,6 +59,12 @@ export class IpTable {
     return false;
   }
 
+  /** True if a memory server that is up, other than this one, takes pages, as far as known. */
+  someHasRoomBesides(index: number): boolean {
+    for (const holder of this.#up) if (holder.index !== index && !holder.full) return true;
+    return false;
+  }
+
   /** True if a memory server that is up is short of room. */
   get someShortOfRoom(): boolean {
     for (const holder of this.#up) if (holder.shortOfRoom) return true;

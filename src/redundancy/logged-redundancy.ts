@@ -111,6 +111,7 @@ export class LoggedRedundancy implements Redundancy {
       this.#log.abandon(group);
       this.#reprotection.drop(group);
     } else if (state !== GroupState.CLOSING) this.#reprotection.memberDied(group);
+    else if (this.groups.live[group] === 0) this.#log.closingDied();
   }
 
   wants(holder: number, slot: number, pageId: number): boolean {
@@ -170,21 +171,28 @@ export class LoggedRedundancy implements Redundancy {
     const group = groups.groupOf(member);
     const isDead = this.#port.table.at(groups.holder[member]!).state === "dead";
     switch (groups.state[group]) {
-      case GroupState.OPEN:
-        this.#log.close(group);
-        return Rescue.LATER;
       case GroupState.PROTECTED:
         return this.mode === "mirror"
           ? this.#readCopy(member, frame, isDead)
           : this.#recover(member, frame, isDead);
       case GroupState.BARE:
         return isDead ? Rescue.NEVER : Rescue.LATER;
+      case GroupState.OPEN:
+        this.#log.close(group);
+        return this.#fromAccumulator(group, frame);
       case GroupState.CLOSING:
         this.#log.hurry();
-        return Rescue.LATER;
+        return this.#fromAccumulator(group, frame);
       default:
         return Rescue.LATER;
     }
+  }
+
+  /** The client has the XOR of the group: of a single page, that page. */
+  #fromAccumulator(group: number, frame: number): Rescue {
+    const { accumulator, count } = this.groups;
+    if (count[group] !== 1) return Rescue.LATER;
+    return this.#port.readAccumulator(accumulator[group]!, frame) ? Rescue.DONE : Rescue.LATER;
   }
 
   #readCopy(member: number, frame: number, isDead: boolean): Rescue {
@@ -293,7 +301,8 @@ export class LoggedRedundancy implements Redundancy {
   tick(nowMs: number): void {
     this.flush(nowMs);
     this.#mismatches.work();
-    if (!this.#reprotection.mayBeAtRisk && this.#mismatches.count === 0) this.#worst = 0;
+    const mayBeAtRisk = this.#reprotection.mayBeAtRisk || this.#log.stuckPages > 0;
+    if (!mayBeAtRisk && this.#mismatches.count === 0) this.#worst = 0;
     else if (nowMs - this.#lookedMs >= LOOK_MS) {
       this.#lookedMs = nowMs;
       const { unprotected } = this.figures();
@@ -306,7 +315,9 @@ export class LoggedRedundancy implements Redundancy {
       live: this.groups.liveMembers,
       dead: this.groups.deadMembers,
       unprotected:
-        (this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0) + this.#mismatches.unprotected,
+        (this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0) +
+        this.#log.stuckPages +
+        this.#mismatches.unprotected,
     };
   }
 

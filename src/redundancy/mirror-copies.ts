@@ -74,7 +74,7 @@ export class MirrorCopies {
   #read(group: number): boolean {
     const { port, classify } = this.#options;
     const groups = this.#groups;
-    if (!this.#hasRoom || port.table.upCount < 2) return false;
+    if (!this.#hasRoom || !this.#hasTaker(group)) return false;
     const accumulator = port.takeAccumulator();
     if (accumulator === NONE) return false;
     const state = groups.state[group];
@@ -85,6 +85,14 @@ export class MirrorCopies {
     port.fill(accumulator, groups.slot[groups.first(group)]!);
     // If it was read at once it was a write of the slot under way: the page is about to die.
     return groups.busy[group]! > 0 || groups.state[group] !== state;
+  }
+
+  /** Somebody has room for another copy, beside the one that is left. */
+  #hasTaker(group: number): boolean {
+    const { table } = this.#port;
+    const holder = this.#groups.holder[this.#groups.first(group)]!;
+    const hasPage = this.#groups.state[group] === GroupState.BARE || this.#port.isLinked(holder);
+    return table.someHasRoomBesides(hasPage ? holder : this.#groups.parityHolder[group]!);
   }
 
   /** Writers have most of the accumulators. */

@@ -1,4 +1,5 @@
 import type { Holder } from "../placement/holder.ts";
+import { ClosingLanes, type Lane } from "./closing-lanes.ts";
 import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
@@ -8,6 +9,9 @@ const RING = 4096;
 /** Parity pages wait for company: each message wakes a process, which costs more than what it carries. */
 const HELD_BACK = 16;
 const HELD_BACK_MS = 5;
+
+/** Part of the accumulators that copies which nobody takes may keep, where their pages are held elsewhere. */
+const STUCK_SHARE = 0.25;
 
 /** Positions along the ring that count as a lead. */
 const LEAD_MAX = 32;
@@ -44,17 +48,19 @@ export class ParityLog {
   readonly #ring = new Int32Array(RING).fill(NONE);
   readonly #cursors: number[] = [];
   readonly #groupOf: Int32Array;
-  readonly #toSend: number[] = [];
-  #sendFrom = 0;
+  readonly #lanes: ClosingLanes;
+  /** Groups to be sent that came since all that can be was. */
+  #fresh = 0;
+  /** A group in a queue has died. */
+  #someDead = false;
   #head = 0;
   #tail = 0;
   #open = 0;
   #epoch = 0;
-  readonly #closingIn = new Map<number, number>();
   readonly #page: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #closingGroup = NONE;
   #nowMs = 0;
-  /** When the first of those to be sent came. */
+  /** When the first of the fresh ones came. */
   #firstToSendMs = 0;
   /** Somebody waits for what is to be sent. */
   #hurry = false;
@@ -72,6 +78,7 @@ export class ParityLog {
     this.#options = options;
     this.#groups = options.groups;
     this.#port = options.port;
+    this.#lanes = new ClosingLanes(options.groups, options.mirror);
     this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
     this.#heldBack = Math.min(HELD_BACK, options.port.accumulators / 16);
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
@@ -91,6 +98,22 @@ export class ParityLog {
   get #nobodyToSendTo(): boolean {
     const { table } = this.#port;
     return this.#options.mirror ? table.upCount < 2 : !table.someParityHasRoom;
+  }
+
+  /** True if nobody has room for the parity of the lane's groups. */
+  #isStuck(lane: Lane): boolean {
+    const { table } = this.#port;
+    return this.#options.mirror ? !table.someHasRoomBesides(lane.holder) : !table.someParityHasRoom;
+  }
+
+  /** Live pages of groups whose parity nobody takes now: it is with the client alone. */
+  get stuckPages(): number {
+    let pages = 0;
+    for (const lane of this.#lanes.all) {
+      if (!this.#isStuck(lane)) continue;
+      for (const group of lane.queue) pages += this.#groups.live[group]!;
+    }
+    return pages;
   }
 
   /**
@@ -177,10 +200,9 @@ export class ParityLog {
 
   #toBeSent(group: number): void {
     this.#groups.state[group] = GroupState.CLOSING;
-    this.#groups.previous[group] = this.#epoch;
-    this.#closingIn.set(this.#epoch, (this.#closingIn.get(this.#epoch) ?? 0) + 1);
-    if (this.#toSend.length === 0) this.#firstToSendMs = this.#nowMs;
-    this.#toSend.push(group);
+    this.#lanes.enter(group, this.#epoch);
+    if (this.#fresh === 0) this.#firstToSendMs = this.#nowMs;
+    this.#fresh += 1;
   }
 
   #leaveRing(group: number): void {
@@ -206,6 +228,11 @@ export class ParityLog {
     this.#release(group);
   }
 
+  /** A group that is closing has no live member left. */
+  closingDied(): void {
+    this.#someDead = true;
+  }
+
   #release(group: number): void {
     const accumulator = this.#groups.accumulator[group]!;
     this.#groupOf[accumulator] = NONE;
@@ -213,43 +240,78 @@ export class ParityLog {
     this.#port.giveAccumulator(accumulator);
   }
 
-  /** All groups that are open or closing now are waited for: true once none of them is closing any more. */
+  /**
+   * All groups that are open or closing now are waited for: true once none of them is closing any more, but for those
+   * that nobody takes.
+   */
   barrier(): () => boolean {
     this.closeAll();
     const epoch = this.#epoch;
     this.#epoch = (this.#epoch + 1) & 0x7fff_ffff;
-    return () => this.#nobodyToSendTo || !this.#anyClosingUpTo(epoch);
+    return () => !this.#anyClosingUpTo(epoch);
   }
 
   #anyClosingUpTo(epoch: number): boolean {
-    for (const closing of this.#closingIn.keys()) if (closing <= epoch) return true;
+    for (const lane of this.#lanes.all)
+      if (this.#lanes.isClosingUpTo(lane, epoch) && !this.#isStuck(lane)) return true;
     return false;
   }
 
   /** Sends the parity pages of closed groups. */
   flush(nowMs: number): void {
     this.#nowMs = nowMs;
-    const queue = this.#toSend;
-    const waits =
-      queue.length - this.#sendFrom < this.#heldBack && nowMs - this.#firstToSendMs < HELD_BACK_MS;
+    if (this.#someDead) this.#sweep();
+    const waits = this.#fresh < this.#heldBack && nowMs - this.#firstToSendMs < HELD_BACK_MS;
     if (waits && !this.#hurry) return;
-    while (this.#sendFrom < queue.length) {
-      const group = queue[this.#sendFrom]!;
-      if (this.#groups.live[group] === 0) {
-        this.#sendFrom += 1;
-        this.#unsettle(group);
-        this.#release(group);
-        this.#options.drop(group);
-      } else if (this.#send(group)) this.#sendFrom += 1;
-      else break;
+    let stuck = 0;
+    this.#hurry = false;
+    this.#fresh = 0;
+    for (const lane of this.#lanes.all) {
+      if (lane.queue.length === 0) continue;
+      if (this.#isStuck(lane)) stuck += lane.queue.length;
+      else if (!this.#sendAll(lane)) this.#hurry = true;
     }
-    if (this.#sendFrom > 0 && this.#sendFrom === queue.length) {
-      queue.length = 0;
-      this.#sendFrom = 0;
-      this.#hurry = false;
-    } else if (this.#sendFrom > RING) {
-      queue.splice(0, this.#sendFrom);
-      this.#sendFrom = 0;
+    if (this.#options.mirror) this.#shed(stuck - this.#port.accumulators * STUCK_SHARE);
+  }
+
+  /** Sends what it can, the oldest first; true if that is all. */
+  #sendAll(lane: Lane): boolean {
+    let sent = 0;
+    while (sent < lane.queue.length && this.#send(lane.queue[sent]!)) sent += 1;
+    lane.queue.splice(0, sent);
+    return lane.queue.length === 0;
+  }
+
+  /** Drops groups in queues that nothing is alive in. */
+  #sweep(): void {
+    this.#someDead = false;
+    const { live } = this.#groups;
+    for (const lane of this.#lanes.all) {
+      const dead = lane.queue.filter((group) => live[group] === 0);
+      if (dead.length > 0) lane.queue = lane.queue.filter((group) => live[group]! > 0);
+      for (const group of dead) {
+        this.#unsettle(group);
+        this.#options.drop(group);
+      }
+    }
+  }
+
+  /**
+   * So many accumulators are given back, those of the newest copies that nobody takes: their pages stay without a copy
+   * for now. Without accumulators no other page would get one either.
+   */
+  #shed(count: number): void {
+    let left = count;
+    for (const lane of this.#lanes.all) {
+      if (left <= 0) return;
+      // Where the page itself is out of reach, the accumulator may be all that is left of it.
+      if (!this.#port.isLinked(lane.holder) || !this.#isStuck(lane)) continue;
+      for (; left > 0 && lane.queue.length > 0; left -= 1) {
+        const group = lane.queue.pop()!;
+        this.#unsettle(group);
+        this.#groups.state[group] = GroupState.BARE;
+        this.#options.settled(group);
+      }
     }
   }
 
@@ -268,13 +330,10 @@ export class ParityLog {
     return this.#port.putParity(groups.accumulator[group]!, holder, id, slot, group);
   }
 
+  /** The group is closing no longer. */
   #unsettle(group: number): void {
-    const epoch = this.#groups.previous[group]!;
-    const left = this.#closingIn.get(epoch)! - 1;
-    if (left === 0) this.#closingIn.delete(epoch);
-    else this.#closingIn.set(epoch, left);
-    this.#groups.previous[group] = NONE;
-    this.#groups.next[group] = NONE;
+    this.#lanes.leave(group);
+    this.#release(group);
   }
 
   /** The group's parity page is held by the holder that it was sent to. */
@@ -282,14 +341,15 @@ export class ParityLog {
     this.#heldMs = this.#nowMs;
     const group = this.#groupOf[accumulator]!;
     this.#unsettle(group);
-    this.#release(group);
     this.#groups.state[group] = GroupState.PROTECTED;
     this.#options.settled(group);
   }
 
   /** The parity page was refused, or its link ended: it is sent again, elsewhere or later. */
   returned(accumulator: number): void {
+    const group = this.#groupOf[accumulator]!;
     this.#hurry = true;
-    this.#toSend.push(this.#groupOf[accumulator]!);
+    this.#lanes.of(group).queue.push(group);
+    if (this.#groups.live[group] === 0) this.#someDead = true;
   }
 }

@@ -14,6 +14,8 @@ export const Rescue = {
   LATER: 1,
   /** Never: too much is provably gone. */
   NEVER: 2,
+  /** The page is in the frame. */
+  DONE: 3,
 } as const;
 export type Rescue = (typeof Rescue)[keyof typeof Rescue];
 
@@ -53,6 +55,8 @@ export interface RedundancyPort {
   readonly accumulators: number;
   /** The accumulator becomes (first) the frame's page, or its XOR with it. */
   accumulate(accumulator: number, frame: number, first: boolean): void;
+  /** Copies the accumulator into a reader's frame; false if it is not the page that is read. */
+  readAccumulator(accumulator: number, frame: number): boolean;
   /** Puts the accumulator's page under this id on the holder; `described` by its group where it is a parity server. */
   putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean;
   /** The descriptor of the group is sent (again) to the parity server that has it. */

@@ -18,6 +18,8 @@ export class FakePort implements RedundancyPort {
   readonly silent = new Set<number>();
   /** Frames for which a holder was asked for a copy. */
   readonly copyReads: { holder: Holder; frame: number; pageId: number }[] = [];
+  /** Frames that were given what an accumulator has. */
+  readonly accumulatorReads: number[] = [];
   readonly invalidated: string[] = [];
   readonly puts: { accumulator: number; holder: Holder }[] = [];
   readonly operations: { index: number; kind: number; server: Holder; sources: number[] }[] = [];
@@ -111,6 +113,11 @@ export class FakePort implements RedundancyPort {
 
   pageMoved(slot: number, holder: number, pageId: number): void {
     this.moved.push(`${slot} to ${this.table.at(holder).name}/${pageId}`);
+  }
+
+  readAccumulator(_accumulator: number, frame: number): boolean {
+    this.accumulatorReads.push(frame);
+    return true;
   }
 
   accumulate(): void {}

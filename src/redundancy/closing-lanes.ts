@@ -1,0 +1,72 @@
+import { type GroupTable, NONE } from "./group-table.ts";
+
+/** Closed groups that the same servers can take the parity of. */
+export interface Lane {
+  /** The memory server that cannot, since it has the page; NONE: these go to parity servers. */
+  readonly holder: number;
+  /** Those to be sent, the oldest first. */
+  queue: number[];
+  /** How many groups are closing, those on their way included, by the epoch in which they closed. */
+  readonly closingIn: Map<number, number>;
+}
+
+/**
+ * Closed groups by whom their parity can go to, so that one that nobody takes stands in nobody's way but of those
+ * that nobody takes either. Parity servers take that of any group: one lane. A mirror's copy can go to any server
+ * but that of the page: a lane for each of these.
+ */
+export class ClosingLanes {
+  readonly #groups: GroupTable;
+  readonly #mirror: boolean;
+  /** Those with a group that is closing. */
+  readonly #lanes = new Map<number, Lane>();
+
+  constructor(groups: GroupTable, mirror: boolean) {
+    this.#groups = groups;
+    this.#mirror = mirror;
+  }
+
+  get all(): Iterable<Lane> {
+    return this.#lanes.values();
+  }
+
+  /** The lane of a group that is closing. */
+  of(group: number): Lane {
+    return this.#lanes.get(this.#holderOf(group))!;
+  }
+
+  #holderOf(group: number): number {
+    return this.#mirror ? this.#groups.holder[this.#groups.first(group)]! : NONE;
+  }
+
+  /** The group closes: it is to be sent. */
+  enter(group: number, epoch: number): void {
+    const holder = this.#holderOf(group);
+    let lane = this.#lanes.get(holder);
+    if (lane === undefined) {
+      lane = { holder, queue: [], closingIn: new Map() };
+      this.#lanes.set(holder, lane);
+    }
+    this.#groups.previous[group] = epoch;
+    lane.closingIn.set(epoch, (lane.closingIn.get(epoch) ?? 0) + 1);
+    lane.queue.push(group);
+  }
+
+  /** The group, which is in no queue any more, is closing no longer. */
+  leave(group: number): void {
+    const lane = this.of(group);
+    const epoch = this.#groups.previous[group]!;
+    const left = lane.closingIn.get(epoch)! - 1;
+    if (left > 0) lane.closingIn.set(epoch, left);
+    else lane.closingIn.delete(epoch);
+    if (lane.closingIn.size === 0) this.#lanes.delete(lane.holder);
+    this.#groups.previous[group] = NONE;
+    this.#groups.next[group] = NONE;
+  }
+
+  /** True if a group of the lane that closed in this epoch, or before, is still closing. */
+  isClosingUpTo(lane: Lane, epoch: number): boolean {
+    for (const closing of lane.closingIn.keys()) if (closing <= epoch) return true;
+    return false;
+  }
+}
