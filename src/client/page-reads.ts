@@ -195,13 +195,16 @@ export class PageReads {
     if (!from.suspect) this.#options.notice("a server is suspect", { name: from.name, slot, why }, "warn");
     from.suspect = true;
     if (isMissing && redundancy.pageMissing(slot, pageId, from)) return this.#readAnew(frame);
-    if (isCopy) return this.#copyWrong(frame, slot, attemptsMax);
+    if (isCopy) {
+      redundancy.pageWrong(slot, pageId);
+      return this.#copyWrong(frame, slot, attemptsMax);
+    }
     this.#frames.attempts[frame]! += 1;
     const isHopeless =
       this.#frames.attempts[frame]! >= attemptsMax || (isMissing && redundancy.mode === "none");
     // What others may still make up for is waited for, however often its server gives something else.
     if (isHopeless && !redundancy.hasOthers(slot)) this.#options.lose(slot, why);
-    else redundancy.pageWrong(slot);
+    else redundancy.pageWrong(slot, pageId);
     this.read(frame);
   }
 

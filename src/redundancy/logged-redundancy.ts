@@ -242,9 +242,11 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   /** The slot's page is not right where it should be: it is to be made anew elsewhere. */
-  pageWrong(slot: number): void {
+  pageWrong(slot: number, pageId: number): void {
     const member = this.groups.liveOf(slot);
-    if (member !== NONE && this.mode === "parity") this.#mismatches.addRead(member);
+    if (member === NONE) return;
+    if (this.mode === "mirror") this.#reprotection.copies.wrong(this.groups.groupOf(member), pageId);
+    else this.#mismatches.addRead(member);
   }
 
   pageMissing(slot: number, pageId: number, holder: Holder): boolean {

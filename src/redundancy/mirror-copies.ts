@@ -25,6 +25,7 @@ export interface MirrorCopiesOptions {
  *
  *     one of the two out of reach for long, or bare -> read into an accumulator -> what is lost is given up (the copy
  *     becomes the page, where that is what is left) -> the group closes, as when the page was new
+ *     one of the two known to be wrong -> the same
  */
 export class MirrorCopies {
   readonly #options: MirrorCopiesOptions;
@@ -41,6 +42,26 @@ export class MirrorCopies {
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
   }
 
+  /** The page of this id, the group's or its copy, is not what it should be, or missing. */
+  wrong(group: number, pageId: number): void {
+    const { state, degraded, busy } = this.#groups;
+    const { standing, classify } = this.#options;
+    const hasOther = state[group] === GroupState.PROTECTED || state[group] === GroupState.CLOSING;
+    if (!hasOther || !standing.wrong.add(group, pageId) || state[group] === GroupState.CLOSING) return;
+    degraded[group] = 1;
+    if (busy[group] === 0) classify(group);
+  }
+
+  /** The holder of the one that is not known to be wrong; NONE: neither is. */
+  #goodHolder(group: number): number {
+    const groups = this.#groups;
+    const wrong = this.#options.standing.wrong.of(group);
+    if (wrong === NONE) return NONE;
+    return wrong === groups.parityId[group]
+      ? groups.holder[groups.first(group)]!
+      : groups.parityHolder[group]!;
+  }
+
   /**
    * One step for a page of whose two copies one is out of reach; false if there is nothing to do now. What may come
    * back is kept until the page is in the client's memory: until then it may be what makes up for the next loss.
@@ -50,6 +71,11 @@ export class MirrorCopies {
     const groups = this.#groups;
     const holder = groups.holder[groups.first(group)]!;
     const copy = groups.parityHolder[group]!;
+    const good = this.#goodHolder(group);
+    if (good !== NONE && !standing.isDead(good))
+      return port.isLinked(good) && !standing.wrong.waits(group, absences.nowMs) && this.#read(group);
+    // Without the other one, it is for reads to find out whether it is wrong for good.
+    standing.wrong.forget(group);
     if (port.isLinked(holder) !== port.isLinked(copy))
       return absences.isLost(port.isLinked(copy) ? holder : copy) && this.#read(group);
     if (!standing.isDead(holder) || !standing.isDead(copy)) return false;
@@ -91,8 +117,10 @@ export class MirrorCopies {
   #hasTaker(group: number): boolean {
     const { table } = this.#port;
     const holder = this.#groups.holder[this.#groups.first(group)]!;
-    const hasPage = this.#groups.state[group] === GroupState.BARE || this.#port.isLinked(holder);
-    return table.someHasRoomBesides(hasPage ? holder : this.#groups.parityHolder[group]!);
+    if (this.#groups.state[group] === GroupState.BARE) return table.someHasRoomBesides(holder);
+    const linked = this.#port.isLinked(holder) ? holder : this.#groups.parityHolder[group]!;
+    const good = this.#goodHolder(group);
+    return table.someHasRoomBesides(good === NONE ? linked : good);
   }
 
   /** Writers have most of the accumulators. */
@@ -113,6 +141,7 @@ export class MirrorCopies {
       this.#options.close(group, accumulator);
       return;
     }
+    if (!isRead) this.#options.standing.wrong.failed(group, this.#options.absences.nowMs);
     this.#port.giveAccumulator(accumulator);
     if (groups.state[group] === GroupState.BARE) this.#options.disposal.purge(group);
     this.#options.classify(group);
@@ -124,13 +153,16 @@ export class MirrorCopies {
     return live[group]! > 0 && this.#port.holdsPage(accumulator, pageId[member]!, checksum[member]!);
   }
 
-  /** The page is safe here: the copy that is out of reach is given up. False: none of both is, or both are. */
+  /** The page is safe here: the copy that is of no use is given up. False: none of both is, or both are. */
   #giveUpLost(group: number): boolean {
     const groups = this.#groups;
     if (groups.state[group] === GroupState.BARE) return true;
     const member = groups.first(group);
-    const hasPage = this.#port.isLinked(groups.holder[member]!);
-    if (hasPage === this.#port.isLinked(groups.parityHolder[group]!)) return false;
+    const good = this.#goodHolder(group);
+    const hasCopy = this.#port.isLinked(groups.parityHolder[group]!) && good !== groups.holder[member];
+    const hasPage = this.#port.isLinked(groups.holder[member]!) && good !== groups.parityHolder[group];
+    if (hasPage === hasCopy) return false;
+    this.#options.standing.wrong.forget(group);
     if (hasPage) this.#options.disposal.dropParity(group);
     else this.#useCopy(group, member);
     return true;

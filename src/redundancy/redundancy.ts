@@ -108,8 +108,8 @@ export interface Redundancy {
   operationDone(operation: number, status: number, checksum: number): void;
   /** True unless it is proved that the slot's page cannot be had but from its holder. */
   hasOthers(slot: number): boolean;
-  /** The slot's page turned out to be wrong, and not to be had otherwise, where it should be. */
-  pageWrong(slot: number): void;
+  /** This page, which the slot means or which is a copy of that, is not what it should be where it should be. */
+  pageWrong(slot: number, pageId: number): void;
   /**
    * The holder, which stands, does not have this page, which the slot means or which is a copy of that. True if it is
    * to be looked for elsewhere from now on.

@@ -59,7 +59,11 @@ export class RollCall {
       (group) => count(unlistedParity[group] === 1 && this.#vanished.parity(group)),
     );
     if (pages === 0) return;
-    this.#parts.port.notice(`"${holder.name}" does not hold ${pages} pages any more that it had`);
+    this.#parts.port.notice(
+      "a server does not hold pages any more that it had",
+      { name: holder.name, pages },
+      "warn",
+    );
     this.#parts.port.readAgain();
   }
 

@@ -1,14 +1,18 @@
-import { GroupState, type GroupTable } from "./group-table.ts";
+import { GroupState, type GroupTable, NONE } from "./group-table.ts";
 import type { RedundancyPort } from "./redundancy.ts";
+import { WrongPages } from "./wrong-pages.ts";
 
 /** How groups stand, by the links that there are. */
 export class Standing {
+  /** mirror: what is there, but of no use. */
+  readonly wrong: WrongPages;
   readonly #groups: GroupTable;
   readonly #port: RedundancyPort;
 
   constructor(groups: GroupTable, port: RedundancyPort) {
     this.#groups = groups;
     this.#port = port;
+    this.wrong = new WrongPages(groups);
   }
 
   /** True if the holder is provably gone. */
@@ -16,10 +20,11 @@ export class Standing {
     return this.#port.table.at(holder).state === "dead";
   }
 
-  /** True if part of what a protected group consists of is out of reach. */
+  /** True if part of what a protected group consists of is out of reach, or known to be wrong. */
   isDegraded(group: number): boolean {
     const { state, parityHolder } = this.#groups;
     if (state[group] !== GroupState.PROTECTED) return false;
+    if (this.wrong.of(group) !== NONE) return true;
     return !this.#port.isLinked(parityHolder[group]!) || this.#anyUnlinked(group, 0);
   }
 

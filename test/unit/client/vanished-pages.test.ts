@@ -121,7 +121,9 @@ describe.each(["parity", "mirror"] as const)(
       cluster.reap(cluster.servers);
       cluster.pass(5_000);
       expect(cluster.figures).toEqual({ lost: SLOTS.length, unprotected: 0 });
-      expect(cluster.client.notices).toContainEqual(expect.stringMatching(/^slot 3, page \d+ is lost: /));
+      expect(cluster.client.notices).toContainEqual(
+        expect.stringMatching(/^a page is lost slot=\d+ page=\d+ /),
+      );
       const reads = cluster.read();
       cluster.pass(1_000);
       expect(results(reads)).toEqual(new Set([PageResult.LOST]));

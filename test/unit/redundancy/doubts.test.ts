@@ -33,7 +33,7 @@ describe("pages that are not what they should be", () => {
     rig.redundancy.tick(1_000);
     expect(rig.unprotected).toBe(0);
     rig.server("a").full = true;
-    rig.redundancy.pageWrong(0);
+    rig.redundancy.pageWrong(0, 100);
     rig.answer(ResultStatus.OK);
     expect(rig.stateOf(0)).toBe(GroupState.PARTING);
     expect(rig.unprotected).toBe(2);
@@ -75,7 +75,7 @@ describe("pages that are not what they should be", () => {
     let nowMs = 1_000;
     for (const status of [...Array(5).fill(ResultStatus.WRONG), ResultStatus.OK]) {
       redundancy.tick(nowMs);
-      redundancy.pageWrong(1);
+      redundancy.pageWrong(1, 101);
       rig.answer(status);
       nowMs += 60_000;
     }
@@ -97,7 +97,7 @@ describe("pages that are not what they should be", () => {
     let rebuilds = 0;
     for (let nowMs = 1_000; nowMs < 30_000; nowMs += 1) {
       const before = port.operations.length;
-      redundancy.pageWrong(0);
+      redundancy.pageWrong(0, 100);
       if (port.operations.length > before) {
         rebuilds += 1;
         expect(redundancy.hasOthers(0)).toBe(rebuilds <= 6);
@@ -119,7 +119,7 @@ describe("pages that are not what they should be", () => {
     rig.protectPair(0, 1);
     for (let nowMs = 1_000, slot = 0; nowMs < 120_000; nowMs += 100) {
       const before = port.operations.length;
-      redundancy.pageWrong(slot);
+      redundancy.pageWrong(slot, 100 + slot);
       if (port.operations.length > before) {
         rig.answer(ResultStatus.WRONG);
         slot = 1 - slot;
@@ -230,7 +230,7 @@ describe("pages that are not where they should be", () => {
     rig.answer(ResultStatus.MISSING, 0);
     rig.answer(ResultStatus.OK, 1);
     rig.protectPair(4, 5, 2_001, ["c", "d"]);
-    redundancy.pageWrong(4);
+    redundancy.pageWrong(4, 104);
     expect(port.operations).toHaveLength(3);
     rig.answer(ResultStatus.OK);
     const times: number[] = [];

@@ -27,6 +27,6 @@ it("the memory that a table names is within its bound, and that of the groups th
   const bytes = (perSlot: number) => table.memory(perSlot).reduce((sum, { length }) => sum + length, 0);
   expect(bytes(36)).toBeGreaterThan(slots * 39.9);
   expect(bytes(36)).toBeLessThan(slots * 40.1);
-  expect(bytes(10_000)).toBe(slots * 4 + (slots / 2) * (31 + 4 * 23));
+  expect(bytes(10_000)).toBe(slots * 4 + (slots / 2) * (32 + 4 * 24));
   for (const region of table.memory(36)) expect(region.byteOffset).toBe(0);
 });

@@ -143,7 +143,7 @@ describe("what a scrub has found wrong is made anew", () => {
 
   it("also if a read found it, when nothing could be begun", () => {
     for (const name of ["a", "b", "c"]) rig.server(name).full = true;
-    rig.redundancy.pageWrong(0);
+    rig.redundancy.pageWrong(0, 100);
     expect(rig.port.operations).toEqual([]);
     expect(rig.unprotected).toBe(2);
     rig.server("c").full = false;
