@@ -167,6 +167,13 @@ export const limits = {
   /** … for so long. */
   memoryCalmMs: 5_000,
 
+  /**
+   * Part of a parity server's frames that only COMPOSE may take, and at most so many: a full one could merge no groups
+   * to get room. A store of less than parityReserveFrom frames keeps none.
+   */
+  parityReserveShare: 1 / 32,
+  parityReserveMax: 256,
+  parityReserveFrom: 128,
   /** Work frames of a parity server: pages on their way between servers. */
   parityWorkFrames: 512,
   /** Batches of readers that other work lets pass, when there are not enough of these for both. */

@@ -45,6 +45,13 @@ export interface ParitySnapshot extends ServerSnapshot {
 /** The longest RECOVER: 16 pages of 8 sources each, which starts with all its frames. */
 const WORK_FRAMES_MIN = 160;
 
+/** Frames that are kept for COMPOSE. */
+function reserveOf(capacityFrames: number): number {
+  const { parityReserveShare, parityReserveMax, parityReserveFrom } = limits;
+  if (capacityFrames < parityReserveFrom) return 0;
+  return Math.min(parityReserveMax, Math.floor(capacityFrames * parityReserveShare));
+}
+
 /**
  * A parity server without its sockets: parity pages of clients, the members of their groups, and the work on pages
  * that clients ask for (compose, rebuild, recover), over links to memory servers. The driver treats its connections
@@ -74,6 +81,7 @@ export class ParityServerCore implements DataServer {
     this.#server = new MemoryServerCore({
       ...options,
       extension: {
+        reserveFrames: reserveOf(options.capacityFrames),
         connected: (server, client, out, touch) => new ParityRequests(host, server, client, out, touch),
         released: (frame) => this.#groups.clear(frame),
       },

@@ -71,6 +71,12 @@ export class IpTable {
     return false;
   }
 
+  /** True if a parity server that is up is short of room. */
+  get someParityShortOfRoom(): boolean {
+    for (const holder of this.#parityUp) if (holder.full || holder.shortOfRoom) return true;
+    return false;
+  }
+
   at(index: number): Holder {
     return this.#rows[index]!;
   }

@@ -6,6 +6,8 @@ import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
+/** Lists of groups that have room or dead members, by the number of live ones. */
+export const BY_LIVE = 2;
 /** Groups looked at for one that goes with another. */
 export const LOOKED_AT = 48;
 
@@ -13,26 +15,21 @@ export interface ReclaimingOptions {
   groups: GroupTable;
   port: RedundancyPort;
   lists: GroupLists;
-  /** First of the lists of groups by the number of live members. */
-  byLive: number;
   plans: OperationPlans;
-  doubts: Doubts;
   operations: OperationPool;
+  doubts: Doubts;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
-  share: number;
-  /** A COMPOSE for the server, for a group without members yet. */
+  reclaimShare: number;
+  /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
   start: (operation: Operation, server: Holder) => boolean;
 }
 
-/**
- * Frames of dead members: while frames that no live page is in are too many, groups with few live members are put
- * together: many at a time, since each message wakes processes, which costs more than what it carries.
- */
+/** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */
 export class Reclaiming {
   readonly #options: ReclaimingOptions;
   readonly #groups: GroupTable;
-  #isNeeded = false;
+  #isWasteful = false;
   /** Operations under way that reclaim. */
   #underWay = 0;
 
@@ -41,29 +38,34 @@ export class Reclaiming {
     this.#groups = options.groups;
   }
 
-  /** Begins as much as there is to be done, and as may be under way. */
+  /**
+   * While frames that no live page is in are too many, groups with few live members are put together: many at a
+   * time, since each message wakes processes, which costs more than what it carries.
+   */
   work(): void {
-    const { port, operations, share } = this.#options;
+    const { operations, port, reclaimShare } = this.#options;
     const most = operations.size / 2;
     if (this.#underWay * 4 > most) return;
     const { liveMembers, deadMembers, groups } = this.#groups;
-    const waste = deadMembers + groups - share * liveMembers;
-    if (waste > 64 + liveMembers / 64) this.#isNeeded = true;
-    else if (waste <= 0) this.#isNeeded = false;
-    if (deadMembers === 0 || !(this.#isNeeded || port.table.someShortOfRoom)) return;
-    while (this.#underWay < most && operations.underWay < most && this.#reclaimOne());
+    const waste = deadMembers + groups - reclaimShare * liveMembers;
+    if (waste > 64 + liveMembers / 64) this.#isWasteful = true;
+    else if (waste <= 0) this.#isWasteful = false;
+    const sheds = deadMembers > 0 && (this.#isWasteful || port.table.someShortOfRoom);
+    if (!sheds && !port.table.someParityShortOfRoom) return;
+    while (this.#underWay < most && operations.underWay < most && this.#one(sheds));
   }
 
-  /** An operation that reclaims is over. */
+  /** An operation that reclaims has ended. */
   ended(): void {
     this.#underWay -= 1;
   }
 
-  #reclaimOne(): boolean {
+  /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */
+  #one(sheds: boolean): boolean {
+    const { lists, port, doubts, plans, operations, newGroup, start } = this.#options;
     const groups = this.#groups;
-    const { port, lists, byLive, plans, doubts, operations, newGroup, start } = this.#options;
     for (let live = 1; live <= groups.stride; live += 1) {
-      const first = lists.head(byLive + live);
+      const first = lists.head(BY_LIVE + live);
       if (first === NONE) continue;
       const server = port.table.at(groups.parityHolder[first]!);
       if (!port.takesPages(server)) return false;
@@ -72,7 +74,7 @@ export class Reclaiming {
       const operation = newGroup(server);
       plans.include(operation, first);
       this.#fillUp(operation, first, live);
-      if (plans.frees(operation)) {
+      if (operation.fromCount > 1 || (sheds && plans.frees(operation))) {
         operation.reclaims = true;
         this.#underWay += 1;
         return start(operation, server);
@@ -84,11 +86,11 @@ export class Reclaiming {
   }
 
   #fillUp(operation: Operation, first: number, fewest: number): void {
+    const { lists, doubts, plans } = this.#options;
     const groups = this.#groups;
-    const { lists, byLive, plans, doubts } = this.#options;
     let looked = 0;
     for (let live = fewest; live <= groups.stride - operation.memberCount; live += 1) {
-      let group = lists.head(byLive + live);
+      let group = lists.head(BY_LIVE + live);
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;

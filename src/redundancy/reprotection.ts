@@ -11,7 +11,7 @@ import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
-import { LOOKED_AT, Reclaiming } from "./reclaiming.ts";
+import { BY_LIVE, LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { RollCall } from "./roll-call.ts";
 import { Standing } from "./standing.ts";
@@ -19,8 +19,6 @@ import { Vanished } from "./vanished.ts";
 
 const BARE = 0;
 const DEGRADED = 1;
-/** Lists of groups that have room or dead members, by the number of live ones. */
-const BY_LIVE = 2;
 const LISTS = BY_LIVE + 9;
 
 export interface ReprotectionOptions {
@@ -103,13 +101,8 @@ export class Reprotection {
     this.rollCall = new RollCall(parts, this.vanished);
     this.doubts = new Doubts(parts, this.#parting, this.#givingUp, this.vanished);
     this.#reclaiming = new Reclaiming({
-      ...{ groups: options.groups, port: options.port, lists: this.#lists, byLive: BY_LIVE },
-      ...{
-        plans: this.#plans,
-        doubts: this.doubts,
-        operations: this.#operations,
-        share: options.reclaimShare,
-      },
+      ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
+      ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
     });
@@ -317,7 +310,7 @@ export class Reprotection {
       const target = this.#port.table.at(operation.target);
       target.unackedPages += 1;
       target.references += 1;
-    }
+    } else server.unackedPages += 1;
     server.references += 1;
     if (this.#port.operate(server, operation)) return true;
     this.operationDone(operation.index, ResultStatus.UNREACHABLE, 0);
@@ -377,6 +370,7 @@ export class Reprotection {
     const isOutOfReach = isRebuild && result === ResultStatus.OK && !this.#port.isLinked(operation.target);
     const status = isOutOfReach ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
+    if (operation.kind === OperationKind.COMPOSE) this.#port.table.at(operation.server).unackedPages -= 1;
     this.#disposal.dereference(operation.server);
     if (operation.reclaims) this.#reclaiming.ended();
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)

@@ -28,6 +28,8 @@ export interface FrameStoreOptions {
   chunkBytes?: number;
   /** A frame that held a page is about to be free, whatever the reason. */
   released?: ((frame: number) => void) | undefined;
+  /** Frames that are not for pages that clients put. */
+  reserveFrames?: number;
 }
 
 /** What goes with a page; ids and slots are whole numbers below 2^53 in two words. */
@@ -50,6 +52,7 @@ export interface PageMeta {
 export class FrameStore {
   /** Most frames ever in use. */
   readonly capacity: number;
+  readonly #reserve: number;
   readonly #records: FrameRecords;
   readonly #words: Uint32Array;
   readonly #hash: PageHash;
@@ -76,6 +79,7 @@ export class FrameStore {
     invariant(ownersMax >= 1 && ownersMax <= OWNERS_MAX, "an owner's index fits its column");
     this.capacity = capacityFrames;
     this.#lent = capacityFrames;
+    this.#reserve = options.reserveFrames ?? 0;
     this.#records = new FrameRecords(capacityFrames);
     this.#words = this.#records.words;
     this.#hash = new PageHash(this.#records, capacityFrames, options.hashSeed);
@@ -108,6 +112,11 @@ export class FrameStore {
   lend(frames: number): void {
     invariant(frames >= 0 && frames <= this.capacity, "no more is lent than the tables are made for");
     this.#lent = frames;
+  }
+
+  /** Free frames for pages that clients put. */
+  get freeToPut(): number {
+    return Math.max(0, this.free - this.#reserve);
   }
 
   /** Frames below this index may hold pages. */
@@ -145,6 +154,11 @@ export class FrameStore {
     }
     this.#taken += 1;
     return frame;
+  }
+
+  /** As `take`, for a page that a client puts. */
+  takeToPut(): number {
+    return this.freeToPut > 0 ? this.take() : -1;
   }
 
   /** Copies bytes [start, end) to `position` of a frame that was taken. */

@@ -106,6 +106,7 @@ export class MemoryServerCore implements DataServer {
       hashSeed: options.hashSeed,
       chunkBytes: options.storeChunkBytes ?? limits.storeChunkBytes,
       released: options.extension && ((frame) => options.extension?.released(frame)),
+      reserveFrames: options.extension?.reserveFrames ?? 0,
     });
     const graceMs = options.clientGraceMs ?? limits.clientGraceMs;
     this.clients = new ClientTable(this.store, { clientsMax, graceMs });
@@ -150,7 +151,7 @@ export class MemoryServerCore implements DataServer {
     const capacity = this.#capacity;
     capacity.limit = this.store.limit;
     capacity.used = this.store.used;
-    capacity.free = this.store.free;
+    capacity.free = this.store.freeToPut;
     return capacity;
   }
 

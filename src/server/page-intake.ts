@@ -81,7 +81,7 @@ export class PageIntake {
     while (run < count && !this.#full) {
       readMeta(body, index + run, this.#meta);
       if (this.#store.find(this.#owner, this.#meta.idLow, this.#meta.idHigh) >= 0) break;
-      const frame = this.#store.take();
+      const frame = this.#store.takeToPut();
       if (frame < 0) break;
       if (run === 0) first = frame;
       else if (frame !== first + run || run >= this.#store.neighbours(first)) {
@@ -110,7 +110,7 @@ export class PageIntake {
       this.#into = Into.Aside;
       return;
     }
-    this.#frame = this.#store.take();
+    this.#frame = this.#store.takeToPut();
     if (this.#frame >= 0) this.#into = Into.Frame;
     else this.#full = true;
   }
@@ -135,7 +135,7 @@ export class PageIntake {
       return;
     }
     // Dropped meanwhile, over another connection of this client: it is a new page now.
-    this.#frame = this.#store.take();
+    this.#frame = this.#store.takeToPut();
     if (this.#frame < 0) {
       this.#full = true;
       return;

@@ -19,6 +19,8 @@ export interface ExtraRequests {
 
 /** What a memory server's core is extended by: the parity server's part. */
 export interface ServerExtension {
+  /** Frames of the store that are for it alone. */
+  readonly reserveFrames: number;
   /** A client's connection is welcome. `touch` has `flush` called at the end of the turn. */
   connected(host: RequestHost, client: ClientRecord, out: OutQueue, touch: () => void): ExtraRequests;
   /** A store frame that held a page is about to be free. */

@@ -158,6 +158,32 @@ describe("parity of a client whose servers come and go", () => {
     expect(rig.stateOf(1)).toBe(GroupState.PROTECTED);
   });
 
+  it("a parity server that was full stayed full, although its groups were small enough to be merged", () => {
+    const { port, redundancy } = rig;
+    rig.serve("a", "b");
+    for (const slot of [0, 2]) rig.protectPair(slot, slot + 1);
+    redundancy.pageDead(1);
+    redundancy.pageDead(2);
+    redundancy.tick(1_000);
+    expect(port.operations).toEqual([]);
+    rig.server("p").report({ free: 0, limit: 100, used: 100 });
+    redundancy.tick(2_000);
+    expect(port.operations).toMatchObject([{ kind: OperationKind.COMPOSE, server: rig.server("p") }]);
+    rig.answer(ResultStatus.OK);
+    expect(redundancy.groups.groups).toBe(1);
+    expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
+  });
+
+  it("dead pages are not shed one by one for the sake of a parity server that is short of room", () => {
+    const { port, redundancy } = rig;
+    rig.serve("a", "b");
+    rig.protectPair(0, 1);
+    redundancy.pageDead(1);
+    rig.server("p").report({ free: 1, limit: 100, used: 99 });
+    redundancy.tick(1_000);
+    expect(port.operations).toEqual([]);
+  });
+
   it("mends at the rate that is set, which reclaiming does not use up", () => {
     rig = new ParityRig({ pagesPerSecond: 40 });
     const { port, redundancy } = rig;
