@@ -41,6 +41,8 @@ export const limits = {
   accumulators: 1024,
   /** Reads that may be left to a slow server at a time, and made from other pages instead. */
   hedgesMax: 256,
+  /** Pages that may be fetched at a time to make others of their groups, whose XOR the client has: a frame each. */
+  fetchesMax: 64,
   /** Writes that may be left to silent servers at a time, and made to others as well. */
   writeHedgesMax: 512,
   /** How often what is late is looked for, at most. */

@@ -75,7 +75,7 @@ export class ClientCore implements LinkPort {
       options.arena,
       options.frames ?? clientFrames,
       mode === "none" ? 0 : accumulators,
-      writeHedgesMax + (mode === "none" ? 0 : hedgesMax),
+      writeHedgesMax + (mode === "none" ? 0 : hedgesMax + limits.fetchesMax),
     );
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);

@@ -149,8 +149,18 @@ export class PageReads {
   /** The link that the read was under way on has ended: it is looked up anew at the end of the turn. */
   postpone(frame: number): void {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
+    const waiter = this.#frames.waiter[frame]!;
+    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame);
     this.#waiting.push(frame);
     this.#lookAgain = true;
+  }
+
+  /** The client has made the page in the frame, or could not for now. */
+  made(frame: number, isRight: boolean): void {
+    // Those that found no room to be made may find it now.
+    this.#roomMade = true;
+    if (isRight) this.#done(frame, PageResult.OK);
+    else this.#missed.push(frame);
   }
 
   /** Bytes have come for the frame, from its holder or made by others. */
@@ -184,6 +194,8 @@ export class PageReads {
   }
 
   #notAsSent(frame: number, from: Holder, isMissing: boolean): void {
+    const waiter = this.#frames.waiter[frame]!;
+    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame);
     const slot = this.#frames.slot[frame]!;
     const pageId = this.#frames.pageId[frame]!;
     const redundancy = this.#options.redundancy();

@@ -11,6 +11,7 @@ import { NoRedundancy } from "../redundancy/no-redundancy.ts";
 import type { Operation } from "../redundancy/operation.ts";
 import type { Redundancy, RedundancyMode, RedundancyPort } from "../redundancy/redundancy.ts";
 import type { SlotMap } from "../slots/slot-map.ts";
+import { AccumulatedReads } from "./accumulated-reads.ts";
 import type { ClientLimits } from "./client-limits.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
@@ -43,6 +44,7 @@ export class RedundancyHost implements RedundancyPort {
   readonly notice: Notice;
   readonly #options: RedundancyHostOptions;
   readonly #frames: FrameTable;
+  readonly #accumulated: AccumulatedReads;
   readonly #filling: PageWaiter = {
     pageDone: (frame, result) => {
       this.#frames.waiter[frame] = undefined;
@@ -53,6 +55,7 @@ export class RedundancyHost implements RedundancyPort {
   constructor(options: RedundancyHostOptions) {
     this.#options = options;
     this.#frames = options.frames;
+    this.#accumulated = new AccumulatedReads(options);
     this.table = options.table;
     this.notice = options.notice;
   }
@@ -118,6 +121,10 @@ export class RedundancyHost implements RedundancyPort {
     const from = this.#frames.address(this.#frames.frameOf(accumulator));
     this.#options.arena.copy(this.#frames.address(frame), from, PAGE_BYTES);
     return true;
+  }
+
+  makePage(member: number, frame: number): boolean {
+    return this.#accumulated.make(this.#options.redundancy().groups!, member, frame);
   }
 
   putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean {

@@ -17,7 +17,8 @@ import type { RedundancyName } from "../membership/node-record.ts";
 
 const nbdBytes = limits.nbdBlocks * limits.nbdBlockBytes;
 const peerBytes = limits.peerBlocks * limits.peerBlockBytes;
-const frames = limits.clientFrames + limits.hedgesMax + limits.writeHedgesMax + limits.accumulators + 1;
+const { clientFrames, hedgesMax, writeHedgesMax, fetchesMax, accumulators } = limits;
+const frames = clientFrames + hedgesMax + writeHedgesMax + fetchesMax + accumulators + 1;
 const arenaBytes = frames * PAGE_BYTES + limits.receiveBytesMax + nbdBytes + peerBytes + 3 * PAGE_BYTES;
 
 /** Bytes of a client's buffers, whatever the size of its device. */

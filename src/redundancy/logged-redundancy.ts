@@ -179,20 +179,38 @@ export class LoggedRedundancy implements Redundancy {
         return isDead ? Rescue.NEVER : Rescue.LATER;
       case GroupState.OPEN:
         this.#log.close(group);
-        return this.#fromAccumulator(group, frame);
+        return this.#fromAccumulator(member, frame, isDead);
       case GroupState.CLOSING:
         this.#log.hurry();
-        return this.#fromAccumulator(group, frame);
+        return this.#fromAccumulator(member, frame, isDead);
       default:
         return Rescue.LATER;
     }
   }
 
   /** The client has the XOR of the group: of a single page, that page. */
-  #fromAccumulator(group: number, frame: number): Rescue {
+  #fromAccumulator(member: number, frame: number, isDead: boolean): Rescue {
     const { accumulator, count } = this.groups;
-    if (count[group] !== 1) return Rescue.LATER;
-    return this.#port.readAccumulator(accumulator[group]!, frame) ? Rescue.DONE : Rescue.LATER;
+    const group = this.groups.groupOf(member);
+    if (count[group] === 1)
+      return this.#port.readAccumulator(accumulator[group]!, frame) ? Rescue.DONE : Rescue.LATER;
+    const others = this.#othersOf(member);
+    if (isDead && others === "dead") return Rescue.NEVER;
+    return others === "linked" && this.#port.makePage(member, frame) ? Rescue.UNDER_WAY : Rescue.LATER;
+  }
+
+  /** How the servers of the group's other pages stand: the worst of them. */
+  #othersOf(member: number): "linked" | "away" | "dead" {
+    const { groups } = this;
+    const group = groups.groupOf(member);
+    let worst: "linked" | "away" = "linked";
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m === member) continue;
+      const holder = this.#port.table.at(groups.holder[m]!);
+      if (holder.state === "dead") return "dead";
+      if (!this.#port.isLinked(holder.index)) worst = "away";
+    }
+    return worst;
   }
 
   #readCopy(member: number, frame: number, isDead: boolean): Rescue {
@@ -211,15 +229,9 @@ export class LoggedRedundancy implements Redundancy {
     const { groups } = this;
     const group = groups.groupOf(member);
     const server = this.#port.table.at(groups.parityHolder[group]!);
-    let linked = this.#port.isLinked(server.index);
-    let anyDead = server.state === "dead";
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (m === member) continue;
-      const holder = this.#port.table.at(groups.holder[m]!);
-      linked &&= this.#port.isLinked(holder.index);
-      anyDead ||= holder.state === "dead";
-    }
-    if (isDead && anyDead) return Rescue.NEVER;
+    const others = this.#othersOf(member);
+    if (isDead && (server.state === "dead" || others === "dead")) return Rescue.NEVER;
+    const linked = others === "linked" && this.#port.isLinked(server.index);
     // Work in the background may be slow to be answered: readers must not ask for thousands of pages past it.
     if (!linked || !this.#port.takesPages(server)) return Rescue.LATER;
     this.#scratch.reset(OperationKind.REBUILD);
@@ -329,11 +341,21 @@ export class LoggedRedundancy implements Redundancy {
     for (let group = 0; group < groups.end; group += 1) {
       const state = groups.state[group];
       const isBare = state === GroupState.BARE || state === GroupState.PARTING;
-      if (isBare || (state === GroupState.PROTECTED && groups.degraded[group] === 1))
+      const isDegraded = state === GroupState.PROTECTED && groups.degraded[group] === 1;
+      if (isBare || isDegraded || (state === GroupState.CLOSING && this.#isExposed(group)))
         unprotected += groups.live[group]!;
     }
     this.#reprotection.mayBeAtRisk = unprotected > 0;
     return unprotected;
+  }
+
+  /** The server of one of a closing group's pages is away; those that nobody takes are counted elsewhere. */
+  #isExposed(group: number): boolean {
+    const { groups } = this;
+    if (this.#log.isStuck(group)) return false;
+    for (let m = groups.first(group); m < groups.last(group); m += 1)
+      if (!this.#port.isLinked(groups.holder[m]!)) return true;
+    return false;
   }
 
   recovery(): RecoveryFigures {

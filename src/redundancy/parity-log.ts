@@ -48,6 +48,8 @@ export class ParityLog {
   readonly #ring = new Int32Array(RING).fill(NONE);
   readonly #cursors: number[] = [];
   readonly #groupOf: Int32Array;
+  /** 1: what the accumulator has is on its way. */
+  readonly #sent: Uint8Array;
   readonly #lanes: ClosingLanes;
   /** Groups to be sent that came since all that can be was. */
   #fresh = 0;
@@ -81,6 +83,7 @@ export class ParityLog {
     this.#lanes = new ClosingLanes(options.groups, options.mirror);
     this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
     this.#heldBack = Math.min(HELD_BACK, options.port.accumulators / 16);
+    this.#sent = new Uint8Array(options.port.accumulators);
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
   }
 
@@ -101,16 +104,22 @@ export class ParityLog {
   }
 
   /** True if nobody has room for the parity of the lane's groups. */
-  #isStuck(lane: Lane): boolean {
+  #nobodyTakes(lane: Lane): boolean {
     const { table } = this.#port;
     return this.#options.mirror ? !table.someHasRoomBesides(lane.holder) : !table.someParityHasRoom;
+  }
+
+  /** True if the closing group waits for somebody to take its parity, and nobody does. */
+  isStuck(group: number): boolean {
+    const isSent = this.#sent[this.#groups.accumulator[group]!] === 1;
+    return !isSent && this.#nobodyTakes(this.#lanes.of(group));
   }
 
   /** Live pages of groups whose parity nobody takes now: it is with the client alone. */
   get stuckPages(): number {
     let pages = 0;
     for (const lane of this.#lanes.all) {
-      if (!this.#isStuck(lane)) continue;
+      if (!this.#nobodyTakes(lane)) continue;
       for (const group of lane.queue) pages += this.#groups.live[group]!;
     }
     return pages;
@@ -236,6 +245,7 @@ export class ParityLog {
   #release(group: number): void {
     const accumulator = this.#groups.accumulator[group]!;
     this.#groupOf[accumulator] = NONE;
+    this.#sent[accumulator] = 0;
     this.#groups.accumulator[group] = NONE;
     this.#port.giveAccumulator(accumulator);
   }
@@ -253,7 +263,7 @@ export class ParityLog {
 
   #anyClosingUpTo(epoch: number): boolean {
     for (const lane of this.#lanes.all)
-      if (this.#lanes.isClosingUpTo(lane, epoch) && !this.#isStuck(lane)) return true;
+      if (this.#lanes.isClosingUpTo(lane, epoch) && !this.#nobodyTakes(lane)) return true;
     return false;
   }
 
@@ -268,7 +278,7 @@ export class ParityLog {
     this.#fresh = 0;
     for (const lane of this.#lanes.all) {
       if (lane.queue.length === 0) continue;
-      if (this.#isStuck(lane)) stuck += lane.queue.length;
+      if (this.#nobodyTakes(lane)) stuck += lane.queue.length;
       else if (!this.#sendAll(lane)) this.#hurry = true;
     }
     if (this.#options.mirror) this.#shed(stuck - this.#port.accumulators * STUCK_SHARE);
@@ -305,7 +315,7 @@ export class ParityLog {
     for (const lane of this.#lanes.all) {
       if (left <= 0) return;
       // Where the page itself is out of reach, the accumulator may be all that is left of it.
-      if (!this.#port.isLinked(lane.holder) || !this.#isStuck(lane)) continue;
+      if (!this.#port.isLinked(lane.holder) || !this.#nobodyTakes(lane)) continue;
       for (; left > 0 && lane.queue.length > 0; left -= 1) {
         const group = lane.queue.pop()!;
         this.#unsettle(group);
@@ -327,7 +337,10 @@ export class ParityLog {
     groups.parityHolder[group] = holder.index;
     groups.parityId[group] = id;
     const slot = this.#options.mirror ? groups.slot[groups.first(group)]! : group;
-    return this.#port.putParity(groups.accumulator[group]!, holder, id, slot, group);
+    const accumulator = groups.accumulator[group]!;
+    const isSent = this.#port.putParity(accumulator, holder, id, slot, group);
+    this.#sent[accumulator] = isSent ? 1 : 0;
+    return isSent;
   }
 
   /** The group is closing no longer. */
@@ -348,6 +361,7 @@ export class ParityLog {
   /** The parity page was refused, or its link ended: it is sent again, elsewhere or later. */
   returned(accumulator: number): void {
     const group = this.#groupOf[accumulator]!;
+    this.#sent[accumulator] = 0;
     this.#hurry = true;
     this.#lanes.of(group).queue.push(group);
     if (this.#groups.live[group] === 0) this.#someDead = true;

@@ -66,7 +66,8 @@ export class SimClient implements Listener {
     this.process = new Process(queue, options.turnMs);
     const nbdBytes = options.nbdBlocks * bounds.nbdBlockBytes;
     const peerBytes = options.peerBlocks * options.peerBlockBytes;
-    const pages = bounds.clientFrames + bounds.hedgesMax + bounds.writeHedgesMax + bounds.accumulators + 4;
+    const { clientFrames, hedgesMax, writeHedgesMax, accumulators } = bounds;
+    const pages = clientFrames + hedgesMax + writeHedgesMax + limits.fetchesMax + accumulators + 4;
     this.arena = new Arena(pages * PAGE_BYTES + readBytes + nbdBytes + peerBytes);
     const identity = drawBytes(prng, 16);
     this.identity = toHex(identity);

@@ -77,7 +77,8 @@ export class TestClient {
     const peerBytes = (options.peerBlocks ?? limits.peerBlocks) * limits.peerBlockBytes;
     const nbdBytes = (options.nbdBlocks ?? limits.nbdBlocks) * limits.nbdBlockBytes;
     const redundancy = options.redundancy ?? "none";
-    const more = limits.writeHedgesMax + (redundancy === "none" ? 0 : limits.accumulators + limits.hedgesMax);
+    const { writeHedgesMax, hedgesMax, fetchesMax, accumulators } = limits;
+    const more = writeHedgesMax + (redundancy === "none" ? 0 : accumulators + hedgesMax + fetchesMax);
     this.arena = new Arena((frames + more + 4) * PAGE_BYTES + limits.receiveBytesMax + peerBytes + nbdBytes);
     const slots = options.slots ?? 65_536;
     this.core = new ClientCore({

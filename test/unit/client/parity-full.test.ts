@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
+import { PageResult } from "../../../src/client/page-waiter.ts";
 import type { MemoryServerCore } from "../../../src/server/memory-server.ts";
-import { pageOf, TestClient } from "../../support/cores.ts";
-import { Rig } from "../parity/rig.ts";
+import { type Outcome, pageOf, TestClient } from "../../support/cores.ts";
+import { hexOf, Rig } from "../parity/rig.ts";
 
 /** A client with groups of four over four memory servers and a parity server of so many frames. */
 class Cluster extends TestClient {
   readonly rig: Rig;
 
-  constructor(parityFrames: number) {
+  constructor(parityFrames: number, servers = 4) {
     super({ redundancy: "parity" });
-    this.rig = new Rig({ capacityFrames: parityFrames }, 4);
+    this.rig = new Rig({ capacityFrames: parityFrames }, servers);
     for (const server of this.rig.servers.values()) this.join(server);
     this.join(this.rig.core as unknown as MemoryServerCore, "parity");
     this.settle();
@@ -22,6 +23,13 @@ class Cluster extends TestClient {
     }
   }
 
+  /** The memory server of this number is gone. */
+  kill(number: number): void {
+    this.cut(this.wires.find((wire) => wire.server === this.rig.servers.get(number))!);
+    this.rig.stopServer(number);
+    this.core.serverLost(hexOf(number), "gone");
+  }
+
   pass(ms: number): void {
     for (let i = 0; i < ms / 100; i += 1) {
       this.nowMs += 100;
@@ -30,6 +38,23 @@ class Cluster extends TestClient {
       this.settle();
     }
   }
+}
+
+/** So many pages; there is room for the parity of 64 groups of four. */
+function fullOf(pages: number): Cluster {
+  const cluster = new Cluster(64, 7);
+  for (let slot = 0; slot < pages; slot += 1) cluster.write(slot, pageOf(slot));
+  cluster.settle();
+  cluster.pass(3_000);
+  return cluster;
+}
+
+/** The slots whose reads did not give what was written to them. */
+function notRead(reads: Outcome[]): number[] {
+  return [...reads.keys()].filter((slot) => {
+    const { bytes } = reads[slot]!;
+    return bytes === undefined || !Buffer.from(bytes).equals(pageOf(slot));
+  });
 }
 
 describe("a parity server that is full", () => {
@@ -41,5 +66,42 @@ describe("a parity server that is full", () => {
     const { limit, used, free } = cluster.rig.core.capacity;
     expect({ limit, used, free }).toEqual({ limit: 128, used: 124, free: 0 });
     expect(cluster.core.pages.unprotected).toBeGreaterThan(0);
+  });
+
+  it("left reads without an answer when a memory server died: the client alone had what makes up for them", () => {
+    const cluster = fullOf(700);
+    expect(cluster.core.pages.unprotected).toBeGreaterThan(100);
+    cluster.kill(1);
+    const reads = [...Array(700).keys()].map((slot) => cluster.read(slot));
+    cluster.pass(5_000);
+    expect(notRead(reads)).toEqual([]);
+    expect(cluster.core.pages).toMatchObject({ live: 700, lost: 0 });
+    expect(cluster.core.frames.used).toBe(0);
+  });
+
+  it("reads go on when a second server ends while what makes up for the first is fetched", () => {
+    const cluster = fullOf(700);
+    cluster.kill(1);
+    const reads = [...Array(700).keys()].map((slot) => cluster.read(slot));
+    // What was asked for is lost with the link; the server itself is still there.
+    cluster.turn();
+    const wire = cluster.wires.find(({ server }) => server === cluster.rig.servers.get(2))!;
+    cluster.cut(wire);
+    cluster.pass(1_000);
+    cluster.join(wire.server);
+    cluster.pass(5_000);
+    expect(notRead(reads)).toEqual([]);
+    expect(cluster.core.frames.used).toBe(0);
+  });
+
+  it("a page is lost where two servers of a group are gone that only the client has the parity of", () => {
+    const cluster = fullOf(700);
+    cluster.kill(1);
+    cluster.kill(2);
+    const reads = [...Array(700).keys()].map((slot) => cluster.read(slot));
+    cluster.pass(5_000);
+    expect(reads.filter(({ done }) => !done)).toEqual([]);
+    expect(cluster.core.pages.lost).toBeGreaterThan(0);
+    for (const slot of notRead(reads)) expect(reads[slot]!.result).toBe(PageResult.LOST);
   });
 });

@@ -120,6 +120,10 @@ export class FakePort implements RedundancyPort {
     return true;
   }
 
+  makePage(): boolean {
+    return false;
+  }
+
   accumulate(): void {}
   listLater(): void {}
   describe(): void {}

@@ -1,0 +1,87 @@
+import { highWord, lowWord } from "../../proto/peer/index.ts";
+import type { Arena } from "../base/arena.ts";
+import { limits } from "../base/limits.ts";
+import { PAGE_BYTES } from "../base/page.ts";
+import type { IpTable } from "../placement/ip-table.ts";
+import type { GroupTable } from "../redundancy/group-table.ts";
+import type { FrameTable } from "./frame-table.ts";
+import type { LinkSet } from "./link-set.ts";
+import type { PageReads } from "./page-reads.ts";
+import type { PageWaiter } from "./page-waiter.ts";
+
+export interface AccumulatedReadsOptions {
+  arena: Arena;
+  frames: FrameTable;
+  table: IpTable;
+  links: LinkSet;
+  reads: PageReads;
+}
+
+/** A page that is being made in a reader's frame. */
+interface Making {
+  readonly frame: number;
+  /** Pages of the group that are still to come. */
+  left: number;
+  failed: boolean;
+}
+
+/**
+ * Makes a page of a group whose XOR is still with the client: from a copy of the accumulator, which may be sent and
+ * given back meanwhile, and the group's other pages, each fetched into a frame of its own.
+ */
+export class AccumulatedReads {
+  readonly #options: AccumulatedReadsOptions;
+  readonly #frames: FrameTable;
+  /** What each frame is fetched for; as many as there may be. */
+  readonly #makingOf = new Map<number, Making>();
+  readonly #fetching: PageWaiter = {
+    pageDone: (frame) => {
+      const { frame: into } = this.#makingOf.get(frame)!;
+      this.#options.arena.xor(this.#frames.address(into), this.#frames.address(frame), PAGE_BYTES);
+      this.#fetched(frame);
+    },
+    pageUnread: (frame) => {
+      this.#makingOf.get(frame)!.failed = true;
+      this.#fetched(frame);
+    },
+  };
+
+  constructor(options: AccumulatedReadsOptions) {
+    this.#options = options;
+    this.#frames = options.frames;
+  }
+
+  /** Makes the member's page in the frame of its reader; false if too many are being made. All others are linked. */
+  make(groups: GroupTable, member: number, frame: number): boolean {
+    const { arena, table, links } = this.#options;
+    const frames = this.#frames;
+    const group = groups.groupOf(member);
+    const others = groups.count[group]! - 1;
+    if (this.#makingOf.size + others > limits.fetchesMax || frames.free < others) return false;
+    const accumulator = frames.frameOf(groups.accumulator[group]!);
+    arena.copy(frames.address(frame), frames.address(accumulator), PAGE_BYTES);
+    const making: Making = { frame, left: others, failed: false };
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (m === member) continue;
+      const other = frames.take(frames.slot[frame]!, this.#fetching);
+      frames.pageId[other] = groups.pageId[m]!;
+      frames.checksum[other] = groups.checksum[m]!;
+      this.#makingOf.set(other, making);
+      links.of(table.at(groups.holder[m]!))!.getPage(other);
+    }
+    return true;
+  }
+
+  /** A page of the group has come, or cannot be had. */
+  #fetched(frame: number): void {
+    const making = this.#makingOf.get(frame)!;
+    this.#makingOf.delete(frame);
+    this.#frames.give(frame);
+    making.left -= 1;
+    if (making.left > 0) return;
+    const { arena, reads } = this.#options;
+    const id = this.#frames.pageId[making.frame]!;
+    const sum = arena.pageChecksum(this.#frames.address(making.frame), lowWord(id), highWord(id));
+    reads.made(making.frame, !making.failed && sum === this.#frames.checksum[making.frame]);
+  }
+}
