@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { runProcess } from "../src/cli/process-host.ts";
+import { runProcess } from "../src/cli/run-process.ts";
 
 await runProcess(["server", ...process.argv.slice(2)]);

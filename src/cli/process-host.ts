@@ -2,19 +2,12 @@ import { closeSync, openSync } from "node:fs";
 import { isatty } from "node:tty";
 import type { CliHost } from "./command.ts";
 import { CommandOutput } from "./command-output.ts";
-import { main } from "./main.ts";
 import { StandardSinks } from "./standard-sinks.ts";
 
 /** A process as what the command line runs within, and its end. */
 export interface ProcessHost extends CliHost {
   /** Ends the process with this status once what it wrote has been taken, or cannot be. */
   end(status: number): Promise<never>;
-}
-
-/** Runs the command line and ends this process with its status. */
-export async function runProcess(args: readonly string[]): Promise<never> {
-  const host = processHost();
-  return await host.end(await main(args, host));
 }
 
 /** This process as what the command line runs within. */

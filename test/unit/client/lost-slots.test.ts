@@ -52,7 +52,7 @@ it("a page whose server's row is free again is lost once, and named when it is r
   expect([client.core.lostPages, client.core.counters.pagesLost]).toEqual([1, 0]);
   for (let i = 0; i < 2; i += 1) expect(client.read(3).result).toBe(PageResult.LOST);
   expect([client.core.lostPages, client.core.counters.pagesLost]).toEqual([1, 1]);
-  expect(client.notices.filter((text) => text.includes("slot 3, page 1 is lost"))).toHaveLength(1);
+  expect(client.notices.filter((text) => text.includes("slot=3 page=1 "))).toHaveLength(1);
   client.join(start(1));
   client.write(3, pageOf(4));
   client.pump();
