@@ -1,4 +1,5 @@
 import { invariant } from "../base/assert.ts";
+import { PageIndex } from "./page-index.ts";
 
 /** What protects the live members of a group. */
 export const GroupState = {
@@ -31,7 +32,7 @@ const MEMBERS_MAX = 2 ** 31 - 1;
 /** Bytes that the index of slots takes, a slot. */
 export const INDEX_BYTES = 4;
 
-/** A page as a member of a group. */
+/** A page as a member of a group. No two have the same page id. */
 export interface MemberPage {
   pageId: number;
   slot: number;
@@ -45,10 +46,11 @@ export interface MemberPage {
  *
  *     group g:   state, live, count, parity page (holder, id), accumulator      members g*stride … g*stride+count-1
  *     member m:  page id, slot, checksum, holder, alive
- *     slot s:    chain of its members, the live one (if any) first, then dead ones that their groups still need
+ *     slot s:    its live member, if it has one; dead ones, that their groups still need, are found by their page ids
  *
- * Bytes: 4 a slot, 24 a member, 32 a group. A member is a page: it never changes; only a rebuilt one moves, under a
- * new id, to another holder. Removing one from a group moves the group's last into its place.
+ * Bytes: 4 a slot, 24 a member, 4 more a dead one, 32 a group. A member is a page: it never changes; only a live one
+ * that is rebuilt moves, under a new id, to another holder. Removing one from a group moves the group's last into its
+ * place.
  */
 export class GroupTable {
   /** Members that a group can have. */
@@ -76,10 +78,9 @@ export class GroupTable {
   alive = new Uint8Array(0);
   /** 1: it has not been in the list that its holder is giving (RollCall). */
   unlisted = new Uint8Array(0);
-  /** Next member of the same slot. */
-  older = new Int32Array(0);
-  /** First member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
+  /** Live member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
+  readonly #dead: PageIndex;
   readonly #transferred: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #freeFirst = NONE;
   #everUsed = 0;
@@ -91,6 +92,7 @@ export class GroupTable {
   constructor(slots: number, stride: number, groups = FIRST_GROUPS) {
     this.stride = stride;
     this.#ofSlot = new Int32Array(slots);
+    this.#dead = new PageIndex(this);
     this.#enlarge(Math.min(Math.max(FIRST_GROUPS, groups), Math.floor(MEMBERS_MAX / stride)));
   }
 
@@ -100,7 +102,8 @@ export class GroupTable {
     const columns = [
       ...[this.state, this.count, this.live, this.busy, this.degraded, this.parityHolder, this.parityId],
       ...[this.parityChecksum, this.accumulator, this.unlistedParity, this.next, this.previous],
-      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.unlisted, this.older],
+      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.unlisted],
+      this.#dead.memory,
     ];
     const groupBytes = columns.reduce((sum, column) => sum + column.byteLength, 0) / groups;
     const share = Math.min(1, (this.slots * bytesPerSlot) / groupBytes / groups);
@@ -132,11 +135,6 @@ export class GroupTable {
     return this.#ofSlot.length;
   }
 
-  /** The first member of the slot's chain, or NONE. */
-  newestOf(slot: number): number {
-    return this.#ofSlot[slot]! - 1;
-  }
-
   groupOf(member: number): number {
     return Math.floor(member / this.stride);
   }
@@ -152,16 +150,15 @@ export class GroupTable {
 
   /** The slot's live member, or NONE. */
   liveOf(slot: number): number {
-    const head = this.#ofSlot[slot]! - 1;
-    return head !== NONE && this.alive[head] === 1 ? head : NONE;
+    return this.#ofSlot[slot]! - 1;
   }
 
   /** The member of this slot with this page id, alive or dead, or NONE. */
   find(slot: number, pageId: number): number {
-    for (let member = this.#ofSlot[slot]! - 1; member !== NONE; member = this.older[member]!) {
-      if (this.pageId[member] === pageId) return member;
-    }
-    return NONE;
+    const live = this.liveOf(slot);
+    if (live !== NONE && this.pageId[live] === pageId) return live;
+    const dead = this.#dead.find(pageId);
+    return dead !== NONE && this.slot[dead] === slot ? dead : NONE;
   }
 
   /** The group's member with this page id, alive or dead, or NONE. */
@@ -213,21 +210,14 @@ export class GroupTable {
       invariant(this.liveOf(page.slot) === NONE, "a slot has one live member at most");
       this.live[group]! += 1;
       this.#liveMembers += 1;
-    } else this.#deadMembers += 1;
-    this.#chain(member, alive);
+      this.#ofSlot[page.slot] = member + 1;
+    } else this.#addDead(member);
     return member;
   }
 
-  #chain(member: number, alive: boolean): void {
-    const slot = this.slot[member]!;
-    const head = this.#ofSlot[slot]! - 1;
-    if (alive || head === NONE) {
-      this.older[member] = head;
-      this.#ofSlot[slot] = member + 1;
-    } else {
-      this.older[member] = this.older[head]!;
-      this.older[head] = member;
-    }
+  #addDead(member: number): void {
+    this.#deadMembers += 1;
+    this.#dead.add(member);
   }
 
   /** The member's slot means it no longer. */
@@ -236,17 +226,21 @@ export class GroupTable {
     this.alive[member] = 0;
     this.live[this.groupOf(member)]! -= 1;
     this.#liveMembers -= 1;
-    this.#deadMembers += 1;
+    this.#ofSlot[this.slot[member]!] = 0;
+    this.#addDead(member);
   }
 
   /** Takes a member out of its group; the group's last member takes its place. */
   remove(member: number): void {
     const group = this.groupOf(member);
-    this.#unchain(member);
     if (this.alive[member] === 1) {
       this.live[group]! -= 1;
       this.#liveMembers -= 1;
-    } else this.#deadMembers -= 1;
+      this.#ofSlot[this.slot[member]!] = 0;
+    } else {
+      this.#deadMembers -= 1;
+      this.#dead.remove(member);
+    }
     const last = this.last(group) - 1;
     this.count[group]! -= 1;
     if (last !== member) this.#move(last, member);
@@ -272,23 +266,8 @@ export class GroupTable {
     this.holder[to] = this.holder[from]!;
     this.alive[to] = this.alive[from]!;
     this.unlisted[to] = this.unlisted[from]!;
-    this.older[to] = this.older[from]!;
-    this.#relink(this.slot[from]!, from, to);
-  }
-
-  #unchain(member: number): void {
-    this.#relink(this.slot[member]!, member, this.older[member]!);
-  }
-
-  /** Whatever pointed to `from` in the slot's chain points to `to`. */
-  #relink(slot: number, from: number, to: number): void {
-    if (this.#ofSlot[slot]! - 1 === from) {
-      this.#ofSlot[slot] = to + 1;
-      return;
-    }
-    let before = this.#ofSlot[slot]! - 1;
-    while (this.older[before] !== from) before = this.older[before]!;
-    this.older[before] = to;
+    if (this.alive[from] === 1) this.#ofSlot[this.slot[from]!] = to + 1;
+    else this.#dead.move(from, to);
   }
 
   /** Frees a group with whatever members it still has. */
@@ -324,7 +303,7 @@ export class GroupTable {
     this.holder = enlarged(this.holder, new Uint16Array(members));
     this.alive = enlarged(this.alive, new Uint8Array(members));
     this.unlisted = enlarged(this.unlisted, new Uint8Array(members));
-    this.older = enlarged(this.older, new Int32Array(members));
+    this.#dead.grow(members);
   }
 }
 

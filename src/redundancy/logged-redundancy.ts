@@ -123,7 +123,7 @@ export class LoggedRedundancy implements Redundancy {
       groups.unlisted[member] = 0;
       return true;
     }
-    return this.#reprotection.expects(holder, pageId) || this.#isCopyOfAny(slot, holder, pageId);
+    return this.#reprotection.expects(holder, pageId) || this.#isCopyOfLive(slot, holder, pageId);
   }
 
   /** A listed page: true if it is the group's parity page, held or on its way. */
@@ -140,12 +140,11 @@ export class LoggedRedundancy implements Redundancy {
     return true;
   }
 
-  #isCopyOfAny(slot: number, holder: number, pageId: number): boolean {
+  /** True if the page is the copy of what its slot means; one of a dead page makes up for nothing. */
+  #isCopyOfLive(slot: number, holder: number, pageId: number): boolean {
     if (this.mode !== "mirror") return false;
-    for (let m = this.groups.newestOf(slot); m !== NONE; m = this.groups.older[m]!) {
-      if (this.#isParityOf(this.groups.groupOf(m), holder, pageId)) return true;
-    }
-    return false;
+    const member = this.groups.liveOf(slot);
+    return member !== NONE && this.#isParityOf(this.groups.groupOf(member), holder, pageId);
   }
 
   parityHeld(accumulator: number): void {

@@ -6,12 +6,12 @@ const page = (slot: number) => ({ pageId: slot + 1, slot, checksum: slot, holder
 it("a table that was made for a device does not grow when the device is full", () => {
   const slots = 16_384;
   const table = new GroupTable(slots, 4, slots / 4);
-  const columns = [table.state, table.pageId, table.older];
+  const columns = [table.state, table.pageId, table.slot];
   for (let slot = 0, group = -1; slot < slots; slot += 1) {
     if (slot % 4 === 0) group = table.make(GroupState.OPEN);
     table.add(group, page(slot), true);
   }
-  expect([table.state, table.pageId, table.older]).toEqual(columns);
+  expect([table.state, table.pageId, table.slot]).toEqual(columns);
   expect(table.state).toBe(columns[0]);
   // More groups than were reckoned with are no fault.
   const extra = table.make(GroupState.OPEN);
