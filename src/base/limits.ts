@@ -64,6 +64,12 @@ export const limits = {
   mismatchesMax: 1_024,
   /** A server that is away for so long is rebuilt from the others. */
   lostAfterMs: 1_000,
+  /**
+   * After a link ended or came back a client looks at all its groups: at once if there are no more than these, else
+   * so many a tick, which take less than 10 ms.
+   */
+  groupsReviewedAtOnce: 4_096,
+  groupsReviewedPerTick: 65_536,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
   reclaimShare: 0.92,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */

@@ -27,8 +27,8 @@ export class GivingUp {
   /** The group has no parity any more, nor dead members; the caller classifies it. */
   bare(group: number): void {
     this.#parts.disposal.dropParity(group);
-    this.#groups.state[group] = GroupState.BARE;
-    this.#groups.degraded[group] = 0;
+    this.#groups.setState(group, GroupState.BARE);
+    this.#groups.setDegraded(group, false);
     this.#parts.disposal.purge(group);
   }
 

@@ -32,6 +32,12 @@ const MEMBERS_MAX = 2 ** 31 - 1;
 /** Bytes that the index of slots takes, a slot. */
 export const INDEX_BYTES = 4;
 
+/** A fact of each group, which the table alone changes. */
+export interface Column {
+  readonly length: number;
+  readonly [group: number]: number;
+}
+
 /** A page as a member of a group. No two have the same page id. */
 export interface MemberPage {
   pageId: number;
@@ -55,13 +61,9 @@ export interface MemberPage {
 export class GroupTable {
   /** Members that a group can have. */
   readonly stride: number;
-  state = new Uint8Array(0);
   count = new Uint8Array(0);
-  live = new Uint8Array(0);
   /** Operations that the group's members or parity take part in: it may not be dropped or changed meanwhile. */
   busy = new Uint8Array(0);
-  /** 1: a member's holder, or that of the parity, is lost: one more loss may lose pages. */
-  degraded = new Uint8Array(0);
   parityHolder = new Uint16Array(0);
   parityId = new Float64Array(0);
   parityChecksum = new Uint32Array(0);
@@ -81,12 +83,16 @@ export class GroupTable {
   /** Live member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
   readonly #dead: PageIndex;
+  #state = new Uint8Array(0);
+  #live = new Uint8Array(0);
+  #degraded = new Uint8Array(0);
   readonly #transferred: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #freeFirst = NONE;
   #everUsed = 0;
   #groups = 0;
   #liveMembers = 0;
   #deadMembers = 0;
+  #unprotected = 0;
 
   /** @param groups for so many there is room from the start; where they are more the table doubles */
   constructor(slots: number, stride: number, groups = FIRST_GROUPS) {
@@ -98,9 +104,9 @@ export class GroupTable {
 
   /** The memory of the index of slots, and of as many groups as take so many bytes a slot. */
   memory(bytesPerSlot: number): Uint8Array[] {
-    const groups = this.state.length;
+    const groups = this.#state.length;
     const columns = [
-      ...[this.state, this.count, this.live, this.busy, this.degraded, this.parityHolder, this.parityId],
+      ...[this.#state, this.count, this.#live, this.busy, this.#degraded, this.parityHolder, this.parityId],
       ...[this.parityChecksum, this.accumulator, this.unlistedParity, this.next, this.previous],
       ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.unlisted],
       this.#dead.memory,
@@ -111,6 +117,19 @@ export class GroupTable {
       new Uint8Array(this.#ofSlot.buffer),
       ...columns.map((column) => new Uint8Array(column.buffer, 0, Math.ceil(column.byteLength * share))),
     ];
+  }
+
+  get state(): Column {
+    return this.#state;
+  }
+
+  get live(): Column {
+    return this.#live;
+  }
+
+  /** 1: when it was looked at last, a member's holder or that of the parity was lost: one more loss may lose pages. */
+  get degraded(): Column {
+    return this.#degraded;
   }
 
   /** Groups in use, and how far they reach: every group is below. */
@@ -128,6 +147,11 @@ export class GroupTable {
 
   get deadMembers(): number {
     return this.#deadMembers;
+  }
+
+  /** Live members of groups that are bare, parting or degraded. */
+  get unprotected(): number {
+    return this.#unprotected;
   }
 
   /** Slots that the table knows. */
@@ -179,20 +203,49 @@ export class GroupTable {
     if (group !== NONE) this.#freeFirst = this.next[group]!;
     else {
       group = this.#everUsed;
-      if (group === this.state.length) this.#enlarge(this.state.length * 2);
+      if (group === this.#state.length) this.#enlarge(this.#state.length * 2);
       this.#everUsed += 1;
     }
-    this.state[group] = state;
+    this.#state[group] = state;
     this.count[group] = 0;
-    this.live[group] = 0;
+    this.#live[group] = 0;
     this.busy[group] = 0;
-    this.degraded[group] = 0;
+    this.#degraded[group] = 0;
     this.accumulator[group] = NONE;
     this.unlistedParity[group] = 0;
     this.next[group] = NONE;
     this.previous[group] = NONE;
     this.#groups += 1;
     return group;
+  }
+
+  setState(group: number, state: number): void {
+    this.#unprotected -= this.#exposed(group);
+    this.#state[group] = state;
+    this.#unprotected += this.#exposed(group);
+  }
+
+  setDegraded(group: number, degraded: boolean): void {
+    this.#unprotected -= this.#exposed(group);
+    this.#degraded[group] = degraded ? 1 : 0;
+    this.#unprotected += this.#exposed(group);
+  }
+
+  /** Live members that nothing protects, or not in full. */
+  #exposed(group: number): number {
+    return this.#isExposed(group) ? this.#live[group]! : 0;
+  }
+
+  #isExposed(group: number): boolean {
+    const state = this.#state[group];
+    if (state === GroupState.PROTECTED) return this.#degraded[group] === 1;
+    return state === GroupState.BARE || state === GroupState.PARTING;
+  }
+
+  #changeLive(group: number, by: number): void {
+    this.#live[group]! += by;
+    this.#liveMembers += by;
+    if (this.#isExposed(group)) this.#unprotected += by;
   }
 
   /** Adds a page; an `alive` one is what its slot means, and the slot has no other such. */
@@ -208,8 +261,7 @@ export class GroupTable {
     this.unlisted[member] = 0;
     if (alive) {
       invariant(this.liveOf(page.slot) === NONE, "a slot has one live member at most");
-      this.live[group]! += 1;
-      this.#liveMembers += 1;
+      this.#changeLive(group, 1);
       this.#ofSlot[page.slot] = member + 1;
     } else this.#addDead(member);
     return member;
@@ -224,8 +276,7 @@ export class GroupTable {
   kill(member: number): void {
     invariant(this.alive[member] === 1, "a member dies once");
     this.alive[member] = 0;
-    this.live[this.groupOf(member)]! -= 1;
-    this.#liveMembers -= 1;
+    this.#changeLive(this.groupOf(member), -1);
     this.#ofSlot[this.slot[member]!] = 0;
     this.#addDead(member);
   }
@@ -234,8 +285,7 @@ export class GroupTable {
   remove(member: number): void {
     const group = this.groupOf(member);
     if (this.alive[member] === 1) {
-      this.live[group]! -= 1;
-      this.#liveMembers -= 1;
+      this.#changeLive(group, -1);
       this.#ofSlot[this.slot[member]!] = 0;
     } else {
       this.#deadMembers -= 1;
@@ -273,11 +323,11 @@ export class GroupTable {
   /** Frees a group with whatever members it still has. */
   free(group: number): void {
     invariant(
-      this.state[group] !== GroupState.FREE && this.busy[group] === 0,
+      this.#state[group] !== GroupState.FREE && this.busy[group] === 0,
       "an idle group is freed, once",
     );
     while (this.count[group]! > 0) this.remove(this.last(group) - 1);
-    this.state[group] = GroupState.FREE;
+    this.#state[group] = GroupState.FREE;
     this.next[group] = this.#freeFirst;
     this.#freeFirst = group;
     this.#groups -= 1;
@@ -285,11 +335,11 @@ export class GroupTable {
 
   #enlarge(groups: number): void {
     const members = groups * this.stride;
-    this.state = enlarged(this.state, new Uint8Array(groups));
+    this.#state = enlarged(this.#state, new Uint8Array(groups));
     this.count = enlarged(this.count, new Uint8Array(groups));
-    this.live = enlarged(this.live, new Uint8Array(groups));
+    this.#live = enlarged(this.#live, new Uint8Array(groups));
     this.busy = enlarged(this.busy, new Uint8Array(groups));
-    this.degraded = enlarged(this.degraded, new Uint8Array(groups));
+    this.#degraded = enlarged(this.#degraded, new Uint8Array(groups));
     this.parityHolder = enlarged(this.parityHolder, new Uint16Array(groups));
     this.parityId = enlarged(this.parityId, new Float64Array(groups));
     this.parityChecksum = enlarged(this.parityChecksum, new Uint32Array(groups));

@@ -14,9 +14,6 @@ import {
 import { Reprotection } from "./reprotection.ts";
 import { roomNeeded } from "./room-needed.ts";
 
-/** While pages are at risk all groups are looked through for them so often: there may be millions. */
-const LOOK_MS = 500;
-
 export interface LoggedRedundancyOptions {
   port: RedundancyPort;
   slots: number;
@@ -45,7 +42,6 @@ export class LoggedRedundancy implements Redundancy {
   readonly #plans: OperationPlans;
   readonly #scratch = new Operation(NONE);
   #worst = 0;
-  #lookedMs = 0;
 
   constructor(options: LoggedRedundancyOptions) {
     const { port, mode } = options;
@@ -312,40 +308,35 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   tick(nowMs: number): void {
+    this.#reprotection.review.work();
     this.flush(nowMs);
     this.#mismatches.work();
-    const mayBeAtRisk = this.#reprotection.mayBeAtRisk || this.#log.stuckPages > 0;
-    if (!mayBeAtRisk && this.#mismatches.count === 0) this.#worst = 0;
-    else if (nowMs - this.#lookedMs >= LOOK_MS) {
-      this.#lookedMs = nowMs;
-      const { unprotected } = this.figures();
-      this.#worst = unprotected === 0 ? 0 : Math.max(this.#worst, unprotected);
-    }
+    const unprotected = this.#unprotected;
+    this.#worst = unprotected === 0 ? 0 : Math.max(this.#worst, unprotected);
   }
 
   figures(): PageFigures {
     return {
       live: this.groups.liveMembers,
       dead: this.groups.deadMembers,
-      unprotected:
-        (this.#reprotection.mayBeAtRisk ? this.#countUnprotected() : 0) +
-        this.#log.stuckPages +
-        this.#mismatches.unprotected,
+      unprotected: this.#unprotected,
     };
   }
 
-  #countUnprotected(): number {
-    const { groups } = this;
-    let unprotected = 0;
-    for (let group = 0; group < groups.end; group += 1) {
-      const state = groups.state[group];
-      const isBare = state === GroupState.BARE || state === GroupState.PARTING;
-      const isDegraded = state === GroupState.PROTECTED && groups.degraded[group] === 1;
-      if (isBare || isDegraded || (state === GroupState.CLOSING && this.#isExposed(group)))
-        unprotected += groups.live[group]!;
-    }
-    this.#reprotection.mayBeAtRisk = unprotected > 0;
-    return unprotected;
+  /** While it is not known of all groups how they stand, some page may be: not 0 then. */
+  get #unprotected(): number {
+    const waiting = this.#log.stuckPages + this.#closingExposed();
+    const known = this.groups.unprotected + waiting + this.#mismatches.unprotected;
+    return this.#reprotection.review.isUnderWay ? Math.max(1, known) : known;
+  }
+
+  /** Pages of closing groups of which the server of one is away. */
+  #closingExposed(): number {
+    let pages = 0;
+    this.#log.visitClosing((group) => {
+      if (this.#isExposed(group)) pages += this.groups.live[group]!;
+    });
+    return pages;
   }
 
   /** The server of one of a closing group's pages is away; those that nobody takes are counted elsewhere. */
@@ -358,7 +349,7 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   recovery(): RecoveryFigures {
-    const { unprotected } = this.figures();
+    const unprotected = this.#unprotected;
     if (unprotected === 0) return { state: "idle", done: 0, total: 0 };
     const total = Math.max(this.#worst, unprotected);
     const state = this.#reprotection.bareGroups > 0 ? "reprotecting" : "rebuilding";

@@ -44,11 +44,11 @@ export class MirrorCopies {
 
   /** The page of this id, the group's or its copy, is not what it should be, or missing. */
   wrong(group: number, pageId: number): void {
-    const { state, degraded, busy } = this.#groups;
+    const { state, busy } = this.#groups;
     const { standing, classify } = this.#options;
     const hasOther = state[group] === GroupState.PROTECTED || state[group] === GroupState.CLOSING;
     if (!hasOther || !standing.wrong.add(group, pageId) || state[group] === GroupState.CLOSING) return;
-    degraded[group] = 1;
+    this.#groups.setDegraded(group, true);
     if (busy[group] === 0) classify(group);
   }
 
@@ -80,8 +80,8 @@ export class MirrorCopies {
       return absences.isLost(port.isLinked(copy) ? holder : copy) && this.#read(group);
     if (!standing.isDead(holder) || !standing.isDead(copy)) return false;
     disposal.dropParity(group);
-    groups.state[group] = GroupState.BARE;
-    groups.degraded[group] = 0;
+    groups.setState(group, GroupState.BARE);
+    groups.setDegraded(group, false);
     classify(group);
     return true;
   }
@@ -137,7 +137,7 @@ export class MirrorCopies {
     this.#underWay -= 1;
     groups.busy[group]! -= 1;
     if (isRead && this.#isPageOf(group, accumulator) && this.#giveUpLost(group)) {
-      groups.degraded[group] = 0;
+      groups.setDegraded(group, false);
       this.#options.close(group, accumulator);
       return;
     }

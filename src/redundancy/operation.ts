@@ -78,6 +78,15 @@ export class OperationPool {
     return this.#all[index]!;
   }
 
+  /** True if one is to put the page on the target. */
+  anyRebuilds(newPageId: number, target: number): boolean {
+    for (const operation of this.#all) {
+      if (operation.kind !== OperationKind.REBUILD) continue;
+      if (operation.newPageId === newPageId && operation.target === target) return true;
+    }
+    return false;
+  }
+
   take(kind: number): Operation | undefined {
     const operation = this.#free.pop();
     operation?.reset(kind);

@@ -115,6 +115,13 @@ export class ParityLog {
     return !isSent && this.#nobodyTakes(this.#lanes.of(group));
   }
 
+  /** Shows the closing groups. */
+  visitClosing(visit: (group: number) => void): void {
+    const { state } = this.#groups;
+    for (const group of this.#groupOf)
+      if (group !== NONE && state[group] === GroupState.CLOSING) visit(group);
+  }
+
   /** Live pages of groups whose parity nobody takes now: it is with the client alone. */
   get stuckPages(): number {
     let pages = 0;
@@ -208,7 +215,7 @@ export class ParityLog {
   }
 
   #toBeSent(group: number): void {
-    this.#groups.state[group] = GroupState.CLOSING;
+    this.#groups.setState(group, GroupState.CLOSING);
     this.#lanes.enter(group, this.#epoch);
     if (this.#fresh === 0) this.#firstToSendMs = this.#nowMs;
     this.#fresh += 1;
@@ -319,7 +326,7 @@ export class ParityLog {
       for (; left > 0 && lane.queue.length > 0; left -= 1) {
         const group = lane.queue.pop()!;
         this.#unsettle(group);
-        this.#groups.state[group] = GroupState.BARE;
+        this.#groups.setState(group, GroupState.BARE);
         this.#options.settled(group);
       }
     }
@@ -354,7 +361,7 @@ export class ParityLog {
     this.#heldMs = this.#nowMs;
     const group = this.#groupOf[accumulator]!;
     this.#unsettle(group);
-    this.#groups.state[group] = GroupState.PROTECTED;
+    this.#groups.setState(group, GroupState.PROTECTED);
     this.#options.settled(group);
   }
 

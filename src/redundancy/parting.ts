@@ -22,16 +22,15 @@ export class Parting {
 
   /** Two members of the group share a server from here on. True if the rest can be composed. */
   begin(group: number): boolean {
-    const { state, live } = this.#groups;
     const isWhole = !this.#parts.standing.isDegraded(group);
-    state[group] = GroupState.PARTING;
-    return isWhole && live[group]! > 1;
+    this.#groups.setState(group, GroupState.PARTING);
+    return isWhole && this.#groups.live[group]! > 1;
   }
 
   /** The live members that are to stay together have left for a new group: who is left alive goes its own way. */
   done(group: number): void {
     if (this.#groups.state[group] !== GroupState.PARTING) return;
-    this.#groups.state[group] = GroupState.PROTECTED;
+    this.#groups.setState(group, GroupState.PROTECTED);
     for (let m = this.#groups.last(group) - 1; m >= this.#groups.first(group); m -= 1) {
       if (this.#groups.alive[m] === 1) this.#goOwnWay(m);
     }

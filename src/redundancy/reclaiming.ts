@@ -20,6 +20,8 @@ export interface ReclaimingOptions {
   doubts: Doubts;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
+  /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
+  isWhole: (group: number) => boolean;
   /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
   start: (operation: Operation, server: Holder) => boolean;
@@ -62,7 +64,7 @@ export class Reclaiming {
 
   /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */
   #one(sheds: boolean): boolean {
-    const { lists, port, doubts, plans, operations, newGroup, start } = this.#options;
+    const { lists, port, doubts, plans, operations, isWhole, newGroup, start } = this.#options;
     const groups = this.#groups;
     for (let live = 1; live <= groups.stride; live += 1) {
       const first = lists.head(BY_LIVE + live);
@@ -70,7 +72,7 @@ export class Reclaiming {
       const server = port.table.at(groups.parityHolder[first]!);
       if (!port.takesPages(server)) return false;
       lists.rotate(first);
-      if (doubts.knows(first)) continue;
+      if (doubts.knows(first) || !isWhole(first)) continue;
       const operation = newGroup(server);
       plans.include(operation, first);
       this.#fillUp(operation, first, live);
@@ -86,7 +88,7 @@ export class Reclaiming {
   }
 
   #fillUp(operation: Operation, first: number, fewest: number): void {
-    const { lists, doubts, plans } = this.#options;
+    const { lists, doubts, plans, isWhole } = this.#options;
     const groups = this.#groups;
     let looked = 0;
     for (let live = fewest; live <= groups.stride - operation.memberCount; live += 1) {
@@ -94,7 +96,7 @@ export class Reclaiming {
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;
-        const isGood = group !== first && !doubts.knows(group);
+        const isGood = group !== first && !doubts.knows(group) && isWhole(group);
         if (isGood && plans.fits(operation, group)) plans.include(operation, group);
         group = next;
       }

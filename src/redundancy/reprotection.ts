@@ -1,10 +1,12 @@
 import { ResultStatus } from "../../proto/peer/index.ts";
+import { limits } from "../base/limits.ts";
 import type { Holder } from "../placement/holder.ts";
 import { Absences } from "./absences.ts";
 import { Doubts } from "./doubts.ts";
 import { GivingUp } from "./giving-up.ts";
 import { GroupDisposal } from "./group-disposal.ts";
 import { GroupLists } from "./group-lists.ts";
+import { GroupReview } from "./group-review.ts";
 import { GroupState, type GroupTable, NONE } from "./group-table.ts";
 import { MirrorCopies } from "./mirror-copies.ts";
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
@@ -58,8 +60,8 @@ export class Reprotection {
   readonly doubts: Doubts;
   readonly vanished: Vanished;
   readonly rollCall: RollCall;
-  /** False: no group is bare or degraded. True: some may be; whoever finds that none is may say so. */
-  mayBeAtRisk = false;
+  /** While it is under way `classify` judges anew; its `work` is to be called every tick. */
+  readonly review: GroupReview;
   readonly #groups: GroupTable;
   readonly #port: RedundancyPort;
   readonly #options: ReprotectionOptions;
@@ -91,6 +93,11 @@ export class Reprotection {
     this.#operations = new OperationPool(options.operationsMax);
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
+    this.review = new GroupReview({
+      groups: options.groups,
+      look: (group) => options.groups.state[group] === GroupState.PROTECTED && this.classify(group),
+      ...{ atOnce: limits.groupsReviewedAtOnce, atATime: limits.groupsReviewedPerTick },
+    });
     const parts = {
       ...{ groups: options.groups, port: options.port, standing: this.#standing, disposal: this.#disposal },
       classify: (group: number) => this.classify(group),
@@ -103,6 +110,7 @@ export class Reprotection {
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
+      isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
     });
@@ -125,12 +133,7 @@ export class Reprotection {
 
   /** True if an operation under way may put this page on the holder. */
   expects(holder: number, pageId: number): boolean {
-    for (let i = 0; i < this.#operations.size; i += 1) {
-      const operation = this.#operations.at(i);
-      if (operation.kind !== OperationKind.REBUILD) continue;
-      if (operation.newPageId === pageId && operation.target === holder) return true;
-    }
-    return false;
+    return this.#operations.anyRebuilds(pageId, holder);
   }
 
   #isUsable(holder: Holder): boolean {
@@ -140,8 +143,7 @@ export class Reprotection {
   /** Puts the group where its state says; drops one that nothing is alive in. */
   classify(group: number): void {
     const { state, busy, live, degraded } = this.#groups;
-    const isWhole = degraded[group] === 0 && state[group] !== GroupState.BARE;
-    if (!isWhole || state[group] === GroupState.PARTING) this.mayBeAtRisk = true;
+    if (this.review.isUnderWay && state[group] === GroupState.PROTECTED) this.#judge(group);
     if (busy[group]! > 0 || (state[group] !== GroupState.PROTECTED && state[group] !== GroupState.BARE)) {
       this.#lists.put(group, NONE);
     } else if (live[group] === 0) this.drop(group);
@@ -153,12 +155,12 @@ export class Reprotection {
 
   /** A group's parity is held now, or it has none: finds out how it stands. */
   settled(group: number): void {
-    const { state, parityHolder, degraded } = this.#groups;
+    const { state, parityHolder } = this.#groups;
     if (state[group] === GroupState.PROTECTED) {
       this.#port.table.at(parityHolder[group]!).references += 1;
       this.#groups.unlistedParity[group] = 0;
     }
-    degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
+    this.#judge(group);
     if (state[group] === GroupState.BARE) this.#disposal.purge(group);
     this.classify(group);
   }
@@ -178,23 +180,17 @@ export class Reprotection {
   // Servers that come and go
 
   holderUp(holder: Holder): void {
-    if (this.#absences.ended(holder)) this.#reconsider();
+    if (this.#absences.ended(holder)) this.review.begin();
   }
 
   /** Away or dead: whatever has something there is in danger. */
   holderGone(holder: Holder): void {
     this.#absences.began(holder);
-    this.#reconsider();
+    this.review.begin();
   }
 
-  #reconsider(): void {
-    const { end, state, degraded, busy } = this.#groups;
-    this.mayBeAtRisk = true;
-    for (let group = 0; group < end; group += 1) {
-      if (state[group] !== GroupState.PROTECTED) continue;
-      degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
-      if (busy[group] === 0) this.classify(group);
-    }
+  #judge(group: number): void {
+    this.#groups.setDegraded(group, this.#standing.isDegraded(group));
   }
 
   // Work
@@ -387,7 +383,7 @@ export class Reprotection {
       // Members leave their old groups, alive or dead by now.
       for (let i = 0; i < operation.memberCount; i += 1)
         this.#groups.transfer(this.#groups.find(operation.memberSlots[i]!, operation.memberIds[i]!), group);
-      this.#groups.state[group] = GroupState.PROTECTED;
+      this.#groups.setState(group, GroupState.PROTECTED);
       for (let i = 0; i < operation.fromCount; i += 1) this.#replaced(operation.from[i]!);
       this.settled(group);
       return;
@@ -445,7 +441,7 @@ export class Reprotection {
     this.#disposal.dereference(old);
     if (conflict) this.#part(group, member);
     else {
-      groups.degraded[group] = this.#standing.isDegraded(group) ? 1 : 0;
+      this.#judge(group);
       this.#port.describe(group);
     }
   }

@@ -47,8 +47,8 @@ export class Vanished {
   }
 
   #degrade(group: number): void {
-    const { state, degraded } = this.#groups;
-    if (state[group] === GroupState.PROTECTED) degraded[group] = 1;
+    const { state } = this.#groups;
+    if (state[group] === GroupState.PROTECTED) this.#groups.setDegraded(group, true);
     else if (state[group] !== GroupState.BARE) return;
     this.#parts.classify(group);
   }

@@ -36,7 +36,7 @@ describe("parity of a client whose servers come and go", () => {
     expect(redundancy.hasOthers(0)).toBe(true);
     rig.server("b").state = "dead";
     expect(redundancy.hasOthers(0)).toBe(false);
-    redundancy.groups.state[rig.groupOf(0)] = GroupState.BARE;
+    redundancy.groups.setState(rig.groupOf(0), GroupState.BARE);
     expect(redundancy.hasOthers(0)).toBe(false);
   });
 

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, type MockInstance, vi } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
 import type { Holder } from "../../../src/placement/holder.ts";
 import { NONE } from "../../../src/redundancy/group-table.ts";
 import { LoggedRedundancy } from "../../../src/redundancy/logged-redundancy.ts";
@@ -27,6 +28,26 @@ class Load {
     const holder = this.servers[this.#pageId % this.servers.length]!;
     this.redundancy.pageHeld(slot, 0, this.#pageId, 7, holder);
     if (this.#pageId % 16 === 0) this.answer();
+  }
+
+  goAway(holder: Holder): void {
+    this.port.unlink(holder);
+    this.redundancy.holderAway(holder);
+  }
+
+  comeBack(holder: Holder): void {
+    this.port.table.setUp(holder);
+    this.port.linked.add(holder.index);
+    this.redundancy.holderUp(holder);
+  }
+
+  get unprotected(): number {
+    return this.redundancy.figures().unprotected;
+  }
+
+  tick(): void {
+    this.#turns += 1;
+    this.redundancy.tick(this.#turns);
   }
 
   answer(): void {
@@ -71,4 +92,64 @@ describe("a slot that is written again and again among others that are written o
     const elsewhere = (holder: number) => load.servers.find(({ index }) => index !== holder)!.index;
     return { redundancy: load.redundancy, elsewhere };
   }
+});
+
+describe("a server that goes away and comes back, of a client with more groups than can be looked at at once", () => {
+  const groupCount = limits.groupsReviewedAtOnce + 100;
+  const pages = groupCount * 4;
+  let load: Load;
+  let asked: MockInstance;
+
+  beforeEach(() => {
+    load = new Load(pages);
+    for (let slot = 0; slot < pages; slot += 1) load.write(slot);
+    for (let turn = 0; turn < 8; turn += 1) load.answer();
+    expect(load.redundancy.groups.groups).toBe(groupCount);
+    expect(load.unprotected).toBe(0);
+    asked = vi.spyOn(load.port, "isLinked");
+  });
+
+  it("does not hold the client up until all groups were looked at", () => {
+    load.goAway(load.servers[0]!);
+    load.comeBack(load.servers[0]!);
+    load.redundancy.figures();
+    expect(asked.mock.calls.length).toBeLessThan(100);
+  });
+
+  it("is never said to endanger nothing, and to endanger what it does as soon as that is known", () => {
+    const { redundancy, port } = load;
+    load.goAway(load.servers[0]!);
+    expect(load.unprotected).toBeGreaterThan(0);
+    expect(redundancy.recovery().state).toBe("rebuilding");
+    load.tick();
+    expect(load.unprotected).toBe(pages);
+    expect(port.operations).toEqual([]);
+    load.comeBack(load.servers[0]!);
+    expect(load.unprotected).toBe(pages);
+    load.tick();
+    expect(load.unprotected).toBe(0);
+    expect(redundancy.recovery()).toEqual({ state: "idle", done: 0, total: 0 });
+  });
+
+  it("has what a page that is written meanwhile was in judged by how things stand then", () => {
+    load.goAway(load.servers[0]!);
+    const { groups } = load.redundancy;
+    const group = groups.groupOf(groups.liveOf(0));
+    expect(groups.degraded[group]).toBe(0);
+    load.redundancy.pageDead(0);
+    expect(groups.degraded[group]).toBe(1);
+    expect(load.unprotected).toBe(3);
+  });
+
+  it("has nothing reclaimed from groups that have become degraded without having been looked at", () => {
+    const { redundancy, port } = load;
+    for (let slot = 0; slot < pages; slot += 1) if (slot % 4 !== 0) redundancy.pageDead(slot);
+    const away = load.servers[0]!;
+    load.goAway(away);
+    redundancy.flush(10_000);
+    expect(port.operations).toEqual([]);
+    load.comeBack(away);
+    redundancy.flush(10_001);
+    expect(port.operations.length).toBeGreaterThan(0);
+  });
 });
