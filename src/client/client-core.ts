@@ -71,12 +71,9 @@ export class ClientCore implements LinkPort {
     this.#arena = options.arena;
     const mode = options.redundancy ?? "none";
     const { clientFrames, accumulators, hedgesMax, writeHedgesMax } = this.#limits;
-    this.frames = new FrameTable(
-      options.arena,
-      options.frames ?? clientFrames,
-      mode === "none" ? 0 : accumulators,
-      writeHedgesMax + (mode === "none" ? 0 : hedgesMax + limits.fetchesMax),
-    );
+    const [sums, rescues] = mode === "none" ? [0, 0] : [accumulators, hedgesMax + limits.fetchesMax];
+    const pages = options.frames ?? clientFrames;
+    this.frames = new FrameTable(options.arena, pages, sums, writeHedgesMax + rescues);
     this.slots = new SlotMap(options.slots);
     this.table = new IpTable(options.prng);
     this.#patience = new Patience(this.table, this.#links);
@@ -88,9 +85,8 @@ export class ClientCore implements LinkPort {
     });
     this.#reads = new PageReads({
       ...this.#shared(),
-      hedgesMax,
+      ...{ hedgesMax, notice: options.port.notice },
       lose: (slot, why) => this.#lose(slot, why),
-      notice: options.port.notice,
     });
     this.#hedgedWrites = new HedgedWrites({
       ...this.#shared(),
