@@ -32,22 +32,20 @@ export class ClosingLanes {
 
   /** The lane of a group that is closing. */
   of(group: number): Lane {
-    return this.#lanes.get(this.#holderOf(group))!;
-  }
-
-  #holderOf(group: number): number {
-    return this.#mirror ? this.#groups.holder[this.#groups.first(group)]! : NONE;
+    return this.#lanes.get(this.#groups.next[group]!)!;
   }
 
   /** The group closes: it is to be sent. */
   enter(group: number, epoch: number): void {
-    const holder = this.#holderOf(group);
+    const holder = this.#mirror ? this.#groups.holder[this.#groups.first(group)]! : NONE;
     let lane = this.#lanes.get(holder);
     if (lane === undefined) {
       lane = { holder, queue: [], closingIn: new Map() };
       this.#lanes.set(holder, lane);
     }
+    // A closing group is in no list: its links are free to say when it closed, and its lane; the page may move meanwhile.
     this.#groups.previous[group] = epoch;
+    this.#groups.next[group] = holder;
     lane.closingIn.set(epoch, (lane.closingIn.get(epoch) ?? 0) + 1);
     lane.queue.push(group);
   }

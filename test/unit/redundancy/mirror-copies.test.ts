@@ -153,4 +153,25 @@ describe("mirrored pages whose servers come and go", () => {
     expect(redundancy.rescue(0, 5)).toBe(Rescue.UNDER_WAY);
     expect(port.copyReads.map(({ holder }) => holder)).toEqual([second]);
   });
+
+  it("a page vanished from its server while its copy was on its way, and the group was looked for in vain", () => {
+    redundancy.pageHeld(1, 0, 200, 7, first);
+    tick();
+    const { accumulator } = port.puts.pop()!;
+    redundancy.listing(first, false);
+    expect(redundancy.wants(first.index, 0, 100)).toBe(true);
+    redundancy.listing(first, true);
+    expect(port.moved).toEqual([expect.stringMatching(/^1 to /)]);
+    redundancy.parityReturned(accumulator);
+    tick();
+    redundancy.parityHeld(port.puts.pop()!.accumulator);
+    tick();
+    const { accumulator: filled } = port.fills.pop()!;
+    redundancy.filled(filled, true);
+    tick();
+    redundancy.parityHeld(port.puts.pop()!.accumulator);
+    tick();
+    expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
+    expect(port.lost).toEqual([]);
+  });
 });
