@@ -1,8 +1,9 @@
+import type { IpTable } from "../placement/ip-table.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 
 /** Closed groups that the same servers can take the parity of. */
 export interface Lane {
-  /** The memory server that cannot, since it has the page; NONE: these go to parity servers. */
+  /** The memory server that cannot, since it has the page; NONE: these go to parity servers. The lane keeps its row. */
   readonly holder: number;
   /** Those to be sent, the oldest first. */
   queue: number[];
@@ -17,12 +18,14 @@ export interface Lane {
  */
 export class ClosingLanes {
   readonly #groups: GroupTable;
+  readonly #table: IpTable;
   readonly #mirror: boolean;
   /** Those with a group that is closing. */
   readonly #lanes = new Map<number, Lane>();
 
-  constructor(groups: GroupTable, mirror: boolean) {
+  constructor(groups: GroupTable, table: IpTable, mirror: boolean) {
     this.#groups = groups;
+    this.#table = table;
     this.#mirror = mirror;
   }
 
@@ -41,6 +44,7 @@ export class ClosingLanes {
     let lane = this.#lanes.get(holder);
     if (lane === undefined) {
       lane = { holder, queue: [], closingIn: new Map() };
+      if (holder !== NONE) this.#table.at(holder).references += 1;
       this.#lanes.set(holder, lane);
     }
     // A closing group is in no list: its links are free to say when it closed, and its lane; the page may move meanwhile.
@@ -57,9 +61,17 @@ export class ClosingLanes {
     const left = lane.closingIn.get(epoch)! - 1;
     if (left > 0) lane.closingIn.set(epoch, left);
     else lane.closingIn.delete(epoch);
-    if (lane.closingIn.size === 0) this.#lanes.delete(lane.holder);
+    if (lane.closingIn.size === 0) this.#close(lane);
     this.#groups.previous[group] = NONE;
     this.#groups.next[group] = NONE;
+  }
+
+  #close({ holder }: Lane): void {
+    this.#lanes.delete(holder);
+    if (holder === NONE) return;
+    const row = this.#table.at(holder);
+    row.references -= 1;
+    this.#table.forgetIfUnused(row);
   }
 
   /** True if a group of the lane that closed in this epoch, or before, is still closing. */

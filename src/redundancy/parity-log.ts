@@ -80,7 +80,7 @@ export class ParityLog {
     this.#options = options;
     this.#groups = options.groups;
     this.#port = options.port;
-    this.#lanes = new ClosingLanes(options.groups, options.mirror);
+    this.#lanes = new ClosingLanes(options.groups, options.port.table, options.mirror);
     this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
     this.#heldBack = Math.min(HELD_BACK, options.port.accumulators / 16);
     this.#sent = new Uint8Array(options.port.accumulators);
