@@ -315,10 +315,10 @@ export class ParityLog {
 
   /**
    * So many accumulators are given back, those of the newest copies that nobody takes: their pages stay without a copy
-   * for now. Without accumulators no other page would get one either.
+   * for now. Without accumulators no other page would get one either, if there is another server that has some.
    */
   #shed(count: number): void {
-    let left = count;
+    let left = this.#port.table.upCount < 2 ? 0 : count;
     for (const lane of this.#lanes.all) {
       if (left <= 0) return;
       // Where the page itself is out of reach, the accumulator may be all that is left of it.

@@ -34,6 +34,8 @@ export class Reclaiming {
   #isWasteful = false;
   /** Operations under way that reclaim. */
   #underWay = 0;
+  /** Parity servers that had no frame for a new group, by index, and the frames that they used then. */
+  readonly #fullAt = new Map<number, number>();
 
   constructor(options: ReclaimingOptions) {
     this.#options = options;
@@ -57,9 +59,16 @@ export class Reclaiming {
     while (this.#underWay < most && operations.underWay < most && this.#one(sheds));
   }
 
-  /** An operation that reclaims has ended. */
-  ended(): void {
+  /** An operation that reclaims has ended; `isFull`: its server had no frame for the new parity page. */
+  ended(server: Holder, isFull: boolean): void {
     this.#underWay -= 1;
+    if (isFull) this.#fullAt.set(server.index, server.capacity.used);
+    else this.#fullAt.delete(server.index);
+  }
+
+  /** True if the server had no frame for a new group, and nothing has changed there since. */
+  #isKnownFull(server: Holder): boolean {
+    return this.#fullAt.get(server.index) === server.capacity.used;
   }
 
   /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */
@@ -72,6 +81,7 @@ export class Reclaiming {
       const server = port.table.at(groups.parityHolder[first]!);
       if (!port.takesPages(server)) return false;
       lists.rotate(first);
+      if (this.#isKnownFull(server)) continue;
       if (doubts.knows(first) || !isWhole(first)) continue;
       const operation = newGroup(server);
       plans.include(operation, first);

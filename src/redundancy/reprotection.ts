@@ -366,9 +366,10 @@ export class Reprotection {
     const isOutOfReach = isRebuild && result === ResultStatus.OK && !this.#port.isLinked(operation.target);
     const status = isOutOfReach ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
-    if (operation.kind === OperationKind.COMPOSE) this.#port.table.at(operation.server).unackedPages -= 1;
+    const server = this.#port.table.at(operation.server);
+    if (!isRebuild) server.unackedPages -= 1;
+    if (operation.reclaims) this.#reclaiming.ended(server, result === ResultStatus.FULL);
     this.#disposal.dereference(operation.server);
-    if (operation.reclaims) this.#reclaiming.ended();
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
     else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;

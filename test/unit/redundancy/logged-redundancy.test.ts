@@ -174,6 +174,26 @@ describe("parity of a client whose servers come and go", () => {
     expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
   });
 
+  it("a parity server that had no frame left for a merged group was asked for one for ever", () => {
+    const { port, redundancy } = rig;
+    rig.serve("a", "b");
+    for (const slot of [0, 2]) rig.protectPair(slot, slot + 1);
+    redundancy.pageDead(1);
+    redundancy.pageDead(2);
+    const full = { free: 0, limit: 2, used: 2 };
+    rig.server("p").report(full);
+    for (let nowMs = 1_000; nowMs < 20_000; nowMs += 100) {
+      const before = port.operations.length;
+      redundancy.tick(nowMs);
+      if (port.operations.length > before) rig.answer(ResultStatus.FULL);
+    }
+    expect(port.operations).toHaveLength(1);
+    expect(rig.server("p").unackedPages).toBe(0);
+    rig.server("p").report({ ...full, limit: 3, used: 3 });
+    redundancy.tick(21_000);
+    expect(port.operations).toHaveLength(2);
+  });
+
   it("dead pages are not shed one by one for the sake of a parity server that is short of room", () => {
     const { port, redundancy } = rig;
     rig.serve("a", "b");
