@@ -24,6 +24,9 @@ export const GroupState = {
 /** No group, member or frame; the end of a list. */
 export const NONE = -1;
 
+/** The id of no page. */
+export const NO_PAGE = 0;
+
 const FIRST_GROUPS = 1024;
 
 /** Members are numbered by 32 bits. */

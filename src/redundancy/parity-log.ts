@@ -1,6 +1,6 @@
 import type { Holder } from "../placement/holder.ts";
 import { ClosingLanes, type Lane } from "./closing-lanes.ts";
-import { GroupState, type GroupTable, type MemberPage, NONE } from "./group-table.ts";
+import { GroupState, type GroupTable, type MemberPage, NO_PAGE, NONE } from "./group-table.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
 /** Positions of groups that are open, or were opened after the oldest that is. */
@@ -216,6 +216,8 @@ export class ParityLog {
 
   #toBeSent(group: number): void {
     this.#groups.setState(group, GroupState.CLOSING);
+    // Until it is sent it means no page, also none of a group that had this number before.
+    this.#groups.parityId[group] = NO_PAGE;
     this.#lanes.enter(group, this.#epoch);
     if (this.#fresh === 0) this.#firstToSendMs = this.#nowMs;
     this.#fresh += 1;
@@ -369,6 +371,8 @@ export class ParityLog {
   returned(accumulator: number): void {
     const group = this.#groupOf[accumulator]!;
     this.#sent[accumulator] = 0;
+    // Where it may be held all the same, it is in vain: it is sent again under another id.
+    this.#groups.parityId[group] = NO_PAGE;
     this.#hurry = true;
     this.#lanes.of(group).queue.push(group);
     if (this.#groups.live[group] === 0) this.#someDead = true;

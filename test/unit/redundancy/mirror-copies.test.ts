@@ -174,4 +174,17 @@ describe("mirrored pages whose servers come and go", () => {
     expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
     expect(port.lost).toEqual([]);
   });
+
+  it("a copy that was dropped was kept for a page that had come to its group's place", () => {
+    expect(redundancy.wants(second.index, 0, 1001)).toBe(true);
+    redundancy.pageDead(0);
+    redundancy.pageHeld(0, 0, 101, 7, first);
+    expect(redundancy.wants(second.index, 0, 1001)).toBe(false);
+    redundancy.flush(nowMs + 10);
+    const { accumulator, holder } = port.puts.pop()!;
+    const id = redundancy.groups.parityId[redundancy.groups.groupOf(redundancy.groups.liveOf(0))]!;
+    expect(redundancy.wants(holder.index, 0, id)).toBe(true);
+    redundancy.parityReturned(accumulator);
+    expect(redundancy.wants(holder.index, 0, id)).toBe(false);
+  });
 });
