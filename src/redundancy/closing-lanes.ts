@@ -47,7 +47,7 @@ export class ClosingLanes {
       if (holder !== NONE) this.#table.at(holder).references += 1;
       this.#lanes.set(holder, lane);
     }
-    // A closing group is in no list: its links are free to say when it closed, and its lane; the page may move meanwhile.
+    // A closing group is in no list: its links are free to say when it closed, and its lane, as its page may move.
     this.#groups.previous[group] = epoch;
     this.#groups.next[group] = holder;
     lane.closingIn.set(epoch, (lane.closingIn.get(epoch) ?? 0) + 1);
