@@ -2,8 +2,10 @@ import { highWord, lowWord } from "../../proto/peer/index.ts";
 import type { Arena } from "../base/arena.ts";
 import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
+import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
 import type { GroupTable } from "../redundancy/group-table.ts";
+import type { Redundancy } from "../redundancy/redundancy.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
@@ -15,6 +17,15 @@ export interface AccumulatedReadsOptions {
   table: IpTable;
   links: LinkSet;
   reads: PageReads;
+  redundancy: () => Redundancy;
+}
+
+/** What a frame is fetched for. */
+interface Fetch {
+  readonly making: Making;
+  /** Slot of the page, and its server. */
+  readonly slot: number;
+  readonly holder: Holder;
 }
 
 /** A page that is being made in a reader's frame. */
@@ -33,15 +44,18 @@ export class AccumulatedReads {
   readonly #options: AccumulatedReadsOptions;
   readonly #frames: FrameTable;
   /** What each frame is fetched for; as many as there may be. */
-  readonly #makingOf = new Map<number, Making>();
+  readonly #fetchOf = new Map<number, Fetch>();
   readonly #fetching: PageWaiter = {
     pageDone: (frame) => {
-      const { frame: into } = this.#makingOf.get(frame)!;
+      const { frame: into } = this.#fetchOf.get(frame)!.making;
       this.#options.arena.xor(this.#frames.address(into), this.#frames.address(frame), PAGE_BYTES);
       this.#fetched(frame);
     },
-    pageUnread: (frame) => {
-      this.#makingOf.get(frame)!.failed = true;
+    pageUnread: (frame, isMissing) => {
+      const { making, slot, holder } = this.#fetchOf.get(frame)!;
+      making.failed = true;
+      // The group has lost this page as well, and may now have lost too much.
+      if (isMissing) this.#options.redundancy().pageMissing(slot, this.#frames.pageId[frame]!, holder);
       this.#fetched(frame);
     },
   };
@@ -57,7 +71,7 @@ export class AccumulatedReads {
     const frames = this.#frames;
     const group = groups.groupOf(member);
     const others = groups.count[group]! - 1;
-    if (this.#makingOf.size + others > limits.fetchesMax || frames.free < others) return false;
+    if (this.#fetchOf.size + others > limits.fetchesMax || frames.free < others) return false;
     const accumulator = frames.frameOf(groups.accumulator[group]!);
     arena.copy(frames.address(frame), frames.address(accumulator), PAGE_BYTES);
     const making: Making = { frame, left: others, failed: false };
@@ -66,16 +80,17 @@ export class AccumulatedReads {
       const other = frames.take(frames.slot[frame]!, this.#fetching);
       frames.pageId[other] = groups.pageId[m]!;
       frames.checksum[other] = groups.checksum[m]!;
-      this.#makingOf.set(other, making);
-      links.of(table.at(groups.holder[m]!))!.getPage(other);
+      const holder = table.at(groups.holder[m]!);
+      this.#fetchOf.set(other, { making, slot: groups.slot[m]!, holder });
+      links.of(holder)!.getPage(other);
     }
     return true;
   }
 
   /** A page of the group has come, or cannot be had. */
   #fetched(frame: number): void {
-    const making = this.#makingOf.get(frame)!;
-    this.#makingOf.delete(frame);
+    const { making } = this.#fetchOf.get(frame)!;
+    this.#fetchOf.delete(frame);
     this.#frames.give(frame);
     making.left -= 1;
     if (making.left > 0) return;

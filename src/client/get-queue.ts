@@ -36,16 +36,21 @@ export class GetQueue {
     return this.#queue.shift();
   }
 
-  /** Encodes the next GETPAGE; its frames stay linked to each other. */
-  send(seq: number): void {
-    const count = this.batch;
-    let at = beginGetPage(this.#out, count, seq);
+  /** Takes the frames of the next GETPAGE out, linked to each other; returns the first. */
+  take(): number {
+    const { head } = this;
     let last = NO_FRAME;
-    for (let i = 0; i < count; i += 1) {
-      last = this.#queue.shift();
-      putWide(this.#out.view, at, this.#frames.pageId[last]!);
+    for (let left = this.batch; left > 0; left -= 1) last = this.#queue.shift();
+    this.#frames.next[last] = NO_FRAME;
+    return head;
+  }
+
+  /** Encodes GETPAGE for `count` frames linked from `head`. Throws LIMIT_REACHED. */
+  encode(seq: number, head: number, count: number): void {
+    let at = beginGetPage(this.#out, count, seq);
+    for (let frame = head; frame !== NO_FRAME; frame = this.#frames.next[frame]!) {
+      putWide(this.#out.view, at, this.#frames.pageId[frame]!);
       at += PAGE_ID_BYTES;
     }
-    this.#frames.next[last] = NO_FRAME;
   }
 }

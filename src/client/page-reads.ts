@@ -150,7 +150,7 @@ export class PageReads {
   postpone(frame: number): void {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
     const waiter = this.#frames.waiter[frame]!;
-    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame);
+    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame, false);
     this.#waiting.push(frame);
     this.#lookAgain = true;
   }
@@ -195,7 +195,7 @@ export class PageReads {
 
   #notAsSent(frame: number, from: Holder, isMissing: boolean): void {
     const waiter = this.#frames.waiter[frame]!;
-    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame);
+    if (waiter.pageUnread !== undefined) return waiter.pageUnread(frame, isMissing);
     const slot = this.#frames.slot[frame]!;
     const pageId = this.#frames.pageId[frame]!;
     const redundancy = this.#options.redundancy();

@@ -13,8 +13,8 @@ export interface PageWaiter {
    * (write: the frame was given back already).
    */
   pageDone(frame: number, result: PageResult): void;
-  /** For those who want the page that one server has: it cannot be had there now. */
-  pageUnread?(frame: number): void;
+  /** For those who want the page that one server has: it cannot be had there now, or (`isMissing`) is not there. */
+  pageUnread?(frame: number, isMissing: boolean): void;
   /** The read goes on in `other`, which `pageDone` will name. */
   frameReplaced?(frame: number, other: number): void;
 }

@@ -263,7 +263,10 @@ export class ServerLink {
   /** Asks for the pages that were gathered: ahead of what is put in the same turn, since somebody waits for them. */
   ask(nowMs: number): void {
     while (this.#gets.length > 0) {
-      this.#gets.send(this.#enter(Asked.GET, this.#gets.head, this.#gets.batch, nowMs));
+      const count = this.#gets.batch;
+      // Once it is taken and entered, what cannot be encoded is given back by `surrender`, once.
+      const head = this.#gets.take();
+      this.#gets.encode(this.#enter(Asked.GET, head, count, nowMs), head, count);
     }
   }
 

@@ -7,7 +7,8 @@ export interface Lane {
   readonly holder: number;
   /** Those to be sent, the oldest first. */
   queue: number[];
-  /** How many groups are closing, those on their way included, by the epoch in which they closed. */
+  /** How many groups are closing, those on their way included; and by the epoch in which they closed. */
+  closing: number;
   readonly closingIn: Map<number, number>;
 }
 
@@ -43,25 +44,42 @@ export class ClosingLanes {
     const holder = this.#mirror ? this.#groups.holder[this.#groups.first(group)]! : NONE;
     let lane = this.#lanes.get(holder);
     if (lane === undefined) {
-      lane = { holder, queue: [], closingIn: new Map() };
+      lane = { holder, queue: [], closing: 0, closingIn: new Map() };
       if (holder !== NONE) this.#table.at(holder).references += 1;
       this.#lanes.set(holder, lane);
     }
     // A closing group is in no list: its links are free to say when it closed, and its lane, as its page may move.
     this.#groups.previous[group] = epoch;
     this.#groups.next[group] = holder;
+    lane.closing += 1;
     lane.closingIn.set(epoch, (lane.closingIn.get(epoch) ?? 0) + 1);
     lane.queue.push(group);
+  }
+
+  /** Mirrored pages of some groups in the lane's queue are not with its server any more: these go to other lanes. */
+  sortOut(lane: Lane): void {
+    if (lane.holder === NONE) return;
+    const { holder, previous } = this.#groups;
+    const isMoved = (group: number): boolean => holder[this.#groups.first(group)] !== lane.holder;
+    if (!lane.queue.some(isMoved)) return;
+    const moved = lane.queue.filter(isMoved);
+    lane.queue = lane.queue.filter((group) => !isMoved(group));
+    for (const group of moved) {
+      const epoch = previous[group]!;
+      this.leave(group);
+      this.enter(group, epoch);
+    }
   }
 
   /** The group, which is in no queue any more, is closing no longer. */
   leave(group: number): void {
     const lane = this.of(group);
     const epoch = this.#groups.previous[group]!;
+    lane.closing -= 1;
     const left = lane.closingIn.get(epoch)! - 1;
     if (left > 0) lane.closingIn.set(epoch, left);
     else lane.closingIn.delete(epoch);
-    if (lane.closingIn.size === 0) this.#close(lane);
+    if (lane.closing === 0) this.#close(lane);
     this.#groups.previous[group] = NONE;
     this.#groups.next[group] = NONE;
   }

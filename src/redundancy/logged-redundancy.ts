@@ -71,6 +71,7 @@ export class LoggedRedundancy implements Redundancy {
       mirror: mode === "mirror",
       settled: (group) => this.#settled(group),
       drop: (group) => this.#reprotection.drop(group),
+      isHeld: (group) => this.#reprotection.isHeld(group),
     });
     this.leadOf = mode === "parity" ? (holder) => this.#log.leadOf(holder) : undefined;
   }
@@ -261,8 +262,8 @@ export class LoggedRedundancy implements Redundancy {
     const { vanished } = this.#reprotection;
     const member = groups.liveOf(slot);
     if (this.isCopy(slot, pageId, holder)) return vanished.parity(groups.groupOf(member));
-    if (member === NONE || groups.pageId[member] !== pageId) return false;
-    return groups.holder[member] !== holder.index || vanished.member(member);
+    const named = groups.find(slot, pageId);
+    return named !== NONE && (groups.holder[named] !== holder.index || vanished.member(named));
   }
 
   isCopy(slot: number, pageId: number, holder: Holder): boolean {

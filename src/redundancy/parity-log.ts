@@ -30,6 +30,8 @@ export interface ParityLogOptions {
   settled: (group: number) => void;
   /** The group has no live member left. */
   drop: (group: number) => void;
+  /** True if the page of a group of one is where it should be, as far as is known. */
+  isHeld: (group: number) => boolean;
 }
 
 /**
@@ -271,8 +273,10 @@ export class ParityLog {
   }
 
   #anyClosingUpTo(epoch: number): boolean {
-    for (const lane of this.#lanes.all)
-      if (this.#lanes.isClosingUpTo(lane, epoch) && !this.#nobodyTakes(lane)) return true;
+    for (const lane of this.#lanes.all) {
+      if (!this.#lanes.isClosingUpTo(lane, epoch)) continue;
+      if (lane.closing > lane.queue.length || !this.#nobodyTakes(lane)) return true;
+    }
     return false;
   }
 
@@ -287,6 +291,7 @@ export class ParityLog {
     this.#fresh = 0;
     for (const lane of this.#lanes.all) {
       if (lane.queue.length === 0) continue;
+      this.#lanes.sortOut(lane);
       if (this.#nobodyTakes(lane)) stuck += lane.queue.length;
       else if (!this.#sendAll(lane)) this.#hurry = true;
     }
@@ -323,10 +328,13 @@ export class ParityLog {
     let left = this.#port.table.upCount < 2 ? 0 : count;
     for (const lane of this.#lanes.all) {
       if (left <= 0) return;
-      // Where the page itself is out of reach, the accumulator may be all that is left of it.
-      if (!this.#port.isLinked(lane.holder) || !this.#nobodyTakes(lane)) continue;
-      for (; left > 0 && lane.queue.length > 0; left -= 1) {
-        const group = lane.queue.pop()!;
+      if (!this.#nobodyTakes(lane)) continue;
+      for (let at = lane.queue.length - 1; left > 0 && at >= 0; at -= 1) {
+        const group = lane.queue[at]!;
+        // Where the page itself is out of reach, or not as it should be, the accumulator may be all that is left of it.
+        if (!this.#options.isHeld(group)) continue;
+        lane.queue.splice(at, 1);
+        left -= 1;
         this.#unsettle(group);
         this.#groups.setState(group, GroupState.BARE);
         this.#options.settled(group);

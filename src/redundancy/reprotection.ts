@@ -165,6 +165,14 @@ export class Reprotection {
     this.classify(group);
   }
 
+  /** mirror: true if the group's page is where it should be, and its server need not say so first. */
+  isHeld(group: number): boolean {
+    const { holder, unlisted } = this.#groups;
+    const member = this.#groups.first(group);
+    const isThere = this.#port.isLinked(holder[member]!) && unlisted[member] === 0;
+    return isThere && this.#standing.wrong.of(group) === NONE;
+  }
+
   drop(group: number): void {
     this.doubts.forget(group);
     this.#disposal.drop(group);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { PageResult } from "../../../src/client/page-waiter.ts";
 import type { MemoryServerCore } from "../../../src/server/memory-server.ts";
-import { type Outcome, pageOf, TestClient } from "../../support/cores.ts";
+import { memoryServer, type Outcome, pageOf, TestClient } from "../../support/cores.ts";
 import { hexOf, Rig } from "../parity/rig.ts";
 
 /** A client with groups of four over four memory servers and a parity server of so many frames. */
@@ -103,5 +103,26 @@ describe("a parity server that is full", () => {
     expect(reads.filter(({ done }) => !done)).toEqual([]);
     expect(cluster.core.pages.lost).toBeGreaterThan(0);
     for (const slot of notRead(reads)) expect(reads[slot]!.result).toBe(PageResult.LOST);
+  });
+
+  it("a read of a page ends where another server of its group stands, but lacks what would make up for it", () => {
+    const client = new TestClient({ redundancy: "parity" });
+    const wires = ["a", "b"].map((name) => client.join(memoryServer(name)));
+    for (const slot of [0, 1]) {
+      client.write(slot, pageOf(slot));
+      client.pump();
+    }
+    const [gone, lacking] = [0, 1].map((slot) => client.core.slots.holder(slot));
+    wires.find(({ link }) => link.holder === lacking)!.server.store.drop(0);
+    const { identity } = client.core.table.at(gone!);
+    client.cut(wires.find(({ link }) => link.holder === gone)!);
+    client.core.serverLost(identity, "gone");
+    const read = client.read(0);
+    for (let i = 0; i < 100; i += 1) {
+      client.nowMs += 100;
+      client.core.tick(client.nowMs);
+      client.pump();
+    }
+    expect(read.result).toBe(PageResult.LOST);
   });
 });
