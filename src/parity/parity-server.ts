@@ -162,6 +162,11 @@ export class ParityServerCore implements DataServer {
     this.#server.end();
   }
 
+  /** Pages that it makes of others now. */
+  get jobsRunning(): number {
+    return this.#engine.running;
+  }
+
   get capacity(): Capacity {
     return this.#server.capacity;
   }
@@ -170,7 +175,7 @@ export class ParityServerCore implements DataServer {
     return {
       ...this.#server.snapshot(),
       groups: this.#groups.count,
-      jobs: { running: this.#engine.running, waiting: this.#engine.waiting },
+      jobs: { running: this.jobsRunning, waiting: this.#engine.waiting },
       links: this.#links.count,
       servers: this.#servers.count,
       parity: { ...this.#counters },

@@ -151,7 +151,7 @@ export class Faults {
 
   /** Runs `run` within the few milliseconds that a parity server takes to make one page of others, or at `untilMs`. */
   #atWork(untilMs: number, run: () => void): void {
-    const busy = this.#victims.nodes().some(({ core }) => (core.snapshot().jobs?.running ?? 0) > 0);
+    const busy = this.#victims.nodes().some(({ isAtWork }) => isAtWork);
     if (busy) this.#queue.after(this.#prng.below(40) / 10, run);
     else if (this.#queue.nowMs >= untilMs) run();
     else this.#queue.after(0.3, () => this.#atWork(untilMs, run));

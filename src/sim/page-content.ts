@@ -15,13 +15,22 @@ function inverse(odd: number): number {
   return x;
 }
 
-/** The 32-bit word at `place` (0 to 1023) of a page. */
-function wordOf(kind: ContentKind, number: number, slot: number, place: number): number {
-  if (kind === "zero") return 0;
-  if (kind === "fill") return Math.imul(number, NUMBER_FACTOR) ^ (place & 1);
-  return (
-    Math.imul(number, NUMBER_FACTOR) ^ Math.imul(slot + 1, SLOT_FACTOR) ^ Math.imul(place + 1, PLACE_FACTOR)
-  );
+const words = new Uint32Array(PAGE_BYTES / 4);
+const page = Buffer.from(words.buffer);
+
+/** Fills `page` from byte `from` on, up to the end of the word with the last byte before `to`. */
+function makeWords(kind: ContentKind, number: number, slot: number, from: number, to: number): void {
+  const end = (to + 3) >> 2;
+  if (kind === "zero") {
+    words.fill(0, from >> 2, end);
+    return;
+  }
+  const base = Math.imul(number, NUMBER_FACTOR);
+  if (kind === "fill") for (let i = from >> 2; i < end; i += 1) words[i] = base ^ (i & 1);
+  else {
+    const ofSlot = base ^ Math.imul(slot + 1, SLOT_FACTOR);
+    for (let i = from >> 2; i < end; i += 1) words[i] = ofSlot ^ Math.imul(i + 1, PLACE_FACTOR);
+  }
 }
 
 /** Writes bytes [from, to) of the page to `at` of `into`. */
@@ -34,11 +43,8 @@ export function putContent(
   into: Uint8Array,
   at: number,
 ): void {
-  let word = 0;
-  for (let i = from; i < to; i += 1) {
-    if (i === from || (i & 3) === 0) word = wordOf(kind, number, slot, i >> 2);
-    into[at + i - from] = word >>> (8 * (i & 3));
-  }
+  makeWords(kind, number, slot, from, to);
+  into.set(page.subarray(from, to), at);
 }
 
 /** True if `length` = to - from bytes at `at` are bytes [from, to) of the page. */
@@ -51,12 +57,10 @@ export function isContent(
   bytes: Uint8Array,
   at: number,
 ): boolean {
-  let word = 0;
-  for (let i = from; i < to; i += 1) {
-    if (i === from || (i & 3) === 0) word = wordOf(kind, number, slot, i >> 2);
-    if (bytes[at + i - from] !== ((word >>> (8 * (i & 3))) & 0xff)) return false;
-  }
-  return true;
+  makeWords(kind, number, slot, from, Math.min(to, from + 4));
+  if (page[from] !== bytes[at]) return false;
+  makeWords(kind, number, slot, from, to);
+  return page.compare(bytes, at, at + to - from, from, to) === 0;
 }
 
 /** What bytes [from, to) of a slot's page look like, for messages. */

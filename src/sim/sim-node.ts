@@ -5,8 +5,7 @@ import type { End } from "./wire.ts";
 
 /** What a server holds, as checkers see it. */
 export interface PageHolder {
-  /** `jobs`: what a parity server makes of pages now. */
-  snapshot(): { frames: Capacity; jobs?: { running: number; waiting: number } };
+  snapshot(): { frames: Capacity };
   visitPages(visit: (identity: string, pageId: number, slot: number, frame: number) => void): void;
   frameOf(identity: string, pageId: number): number;
   readFrame(frame: number, into: Uint8Array, at: number): void;
@@ -33,6 +32,8 @@ export interface SimNode extends Listener {
   /** What it counted that never happens; that never happens while nobody changes bytes. */
   readonly faultsFound: Record<string, number>;
   readonly wrongFound: Record<string, number>;
+  /** True while it makes pages of others. */
+  readonly isAtWork: boolean;
   /** Its ends of the connections that were made to it. */
   readonly ends: End[];
   /** Dies at once; `silently`: no peer is told, as when a machine loses its power. */

@@ -76,6 +76,10 @@ export class SimParity implements SimNode {
     });
   }
 
+  get isAtWork(): boolean {
+    return this.core.jobsRunning > 0;
+  }
+
   get queuedBlocks(): number {
     return this.#port.pool.taken + this.linkPool.taken;
   }

@@ -47,6 +47,7 @@ export function coreOptions(options: SimServerOptions, port: SimDataPort) {
 /** One life of a simulated memory server: the core, and a driver that behaves as the data port does. */
 export class SimServer implements SimNode {
   readonly role = "server";
+  readonly isAtWork = false;
   readonly address: string;
   readonly process: Process;
   readonly core: MemoryServerCore;
