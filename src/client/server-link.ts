@@ -132,8 +132,10 @@ export class ServerLink {
     this.#window.visitBefore(Asked.PUT, ms, this.#frames.next, visit);
   }
 
+  /** True while an answer is due to something that was sent. */
   get owed(): boolean {
-    return this.#window.outstanding > 0 || this.#ping.isOwed || this.#listing;
+    const owesList = this.#listing && this.#listFrom === undefined;
+    return this.#window.outstanding > 0 || this.#ping.isOwed || owesList;
   }
 
   /** True while something waits to be encoded or sent. */
@@ -226,9 +228,8 @@ export class ServerLink {
   }
 
   /** Asks for the list of what the server holds for us. */
-  list(nowMs: number): void {
+  list(): void {
     if (this.#listing) return;
-    if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
     this.listAgainAtMs = Number.POSITIVE_INFINITY;
     this.#listing = true;
     this.#listFrom = 0;
@@ -250,7 +251,7 @@ export class ServerLink {
       const why = `no answer to a request for ${limits.linkAnswerMsMax} ms`;
       return new NswapError("PEER_SILENT", why, { retry: true });
     }
-    if (this.up && nowMs >= this.listAgainAtMs) this.list(nowMs);
+    if (this.up && nowMs >= this.listAgainAtMs) this.list();
     else if (this.up && silentMs > limits.linkPingMs) this.#ping.ask();
     return undefined;
   }
@@ -277,9 +278,10 @@ export class ServerLink {
     this.#invalid.flush(isTick);
     if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
       this.#invalid.dropped = false;
-      this.list(nowMs);
+      this.list();
     }
     if (this.#listFrom !== undefined && this.out.fits(HEADER_BYTES)) {
+      this.#willOwe(nowMs);
       putList(this.out, this.#listFrom);
       this.#listFrom = undefined;
     }
@@ -288,9 +290,13 @@ export class ServerLink {
     this.#goodbyeDue = false;
   }
 
-  #enter(kind: number, head: number, count: number, nowMs: number): number {
-    // The silence of a link counts from when it began to owe something.
+  /** The silence of a link counts from when it began to owe something. */
+  #willOwe(nowMs: number): void {
     if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
+  }
+
+  #enter(kind: number, head: number, count: number, nowMs: number): number {
+    this.#willOwe(nowMs);
     return this.#window.enter(kind, head, count, nowMs);
   }
 

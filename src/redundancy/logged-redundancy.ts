@@ -326,27 +326,8 @@ export class LoggedRedundancy implements Redundancy {
 
   /** While it is not known of all groups how they stand, some page may be: not 0 then. */
   get #unprotected(): number {
-    const waiting = this.#log.stuckPages + this.#closingExposed();
-    const known = this.groups.unprotected + waiting + this.#mismatches.unprotected;
+    const known = this.groups.unprotected + this.#log.exposedPages + this.#mismatches.unprotected;
     return this.#reprotection.review.isUnderWay ? Math.max(1, known) : known;
-  }
-
-  /** Pages of closing groups of which the server of one is away. */
-  #closingExposed(): number {
-    let pages = 0;
-    this.#log.visitClosing((group) => {
-      if (this.#isExposed(group)) pages += this.groups.live[group]!;
-    });
-    return pages;
-  }
-
-  /** The server of one of a closing group's pages is away; those that nobody takes are counted elsewhere. */
-  #isExposed(group: number): boolean {
-    const { groups } = this;
-    if (this.#log.isStuck(group)) return false;
-    for (let m = groups.first(group); m < groups.last(group); m += 1)
-      if (!this.#port.isLinked(groups.holder[m]!)) return true;
-    return false;
   }
 
   recovery(): RecoveryFigures {
