@@ -88,6 +88,8 @@ export class RollCall {
     const { groups } = this.#parts;
     const { group, holder } = count;
     const { index } = holder;
+    // It is kept only until what is under way with it has ended: a copy of a dead page may be gone already.
+    if (groups.live[group] === 0) return;
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
       if (groups.holder[m] === index && !groups.isSeen(m) && this.#vanished.member(m)) count.pages += 1;
     }
