@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { PageStatus } from "../../../proto/peer/index.ts";
+import { PageStatus, ResultStatus } from "../../../proto/peer/index.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { pageOf } from "../server/test-client.ts";
 import { at, type Lost, ParityClient, Rig, xorOf } from "./rig.ts";
@@ -48,6 +48,24 @@ describe("when there are as many links as may be", () => {
     rig.wanted.length = 0;
     readAll(rig, clients.slice(1));
     expect(rig.wanted).toEqual([]);
+  });
+
+  it("other work of one client more was never done: it got no link as long as those of others were in use", () => {
+    const rig = new Rig({ capacityFrames: 4096 }, servers.length);
+    const clients = clientsOf(rig, limits.parityLinksMax / servers.length + 1);
+    const last = clients.pop()!;
+    const members = servers.map((server) => rig.memberOf(10 + server, server));
+    const sources = servers.map((server) => at(10 + server, server));
+    const compose = (): number[] => last.compose([{ group: 50, members, sources }]).statuses();
+    for (let i = 0; i < 2; i += 1) {
+      readAll(rig, clients);
+      // What was used just now is left to those who use it.
+      expect(compose()).toEqual([ResultStatus.UNREACHABLE]);
+      rig.pass(limits.parityLinkWaitMs / 2);
+    }
+    rig.pass(limits.parityLinkWaitMs / 2);
+    expect(compose()).toEqual([ResultStatus.OK]);
+    expect(rig.core.snapshot().links).toBe(limits.parityLinksMax);
   });
 
   it("links that owe an answer are left alone, and the reader is told that its page cannot be had now", () => {
