@@ -16,7 +16,9 @@ afterEach(async () => {
 });
 
 /** Passes bytes on to an address, and counts the connections that stand. */
-async function relayTo(to: HostPort): Promise<{ address: HostPort; sockets: Set<Socket>; made: () => number }> {
+async function relayTo(
+  to: HostPort,
+): Promise<{ address: HostPort; sockets: Set<Socket>; made: () => number }> {
   const sockets = new Set<Socket>();
   let made = 0;
   const server = createServer((socket) => {
