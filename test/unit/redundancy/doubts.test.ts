@@ -242,4 +242,23 @@ describe("pages that are not where they should be", () => {
     }
     expect(times).toEqual([2_200, 2_600, 3_400]);
   });
+
+  it("groups that were to be put together with one that misses a page were never reclaimed after that", () => {
+    const { port, redundancy } = rig;
+    rig.protectPair(2, 3, 10, ["c", "d"]);
+    for (const slot of [1, 3]) redundancy.pageDead(slot);
+    rig.server("d").report({ free: 1, limit: 100, used: 99 });
+    let asked = 0;
+    for (let nowMs = 1_000; nowMs < 60_000; nowMs += 100) {
+      redundancy.tick(nowMs);
+      for (; asked < port.operations.length; asked += 1) {
+        const isVain = port.operations[asked]!.sources.includes(100);
+        rig.answer(isVain ? ResultStatus.MISSING : ResultStatus.OK, asked);
+      }
+    }
+    expect(port.operations[0]!.sources).toEqual([100, 102]);
+    expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
+    expect(port.lost).toEqual([]);
+    expect(asked).toBeLessThan(20);
+  });
 });
