@@ -470,7 +470,8 @@ export class Reprotection {
   /** Two members of a group are on one server: this one and the rest go separate ways. */
   #part(group: number, member: number): void {
     const server = this.#port.table.at(this.#groups.parityHolder[group]!);
-    const hasOperation = this.#operations.underWay < this.#operations.size;
+    // The one that has just been done is among these.
+    const hasOperation = this.#operations.underWay <= this.#operations.size;
     if (!this.#parting.begin(group) || !hasOperation || !this.#takesParity(server)) return;
     const operation = this.#newGroup(server);
     this.#plans.includeBut(operation, group, member);

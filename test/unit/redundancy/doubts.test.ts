@@ -40,6 +40,21 @@ describe("pages that are not what they should be", () => {
     expect(rig.redundancy.recovery().state).not.toBe("idle");
   });
 
+  it("a group whose pages must part gave its parity up while as many operations as may be were under way", () => {
+    const { port } = rig;
+    rig.serve("a", "b");
+    for (let slot = 0; slot < 8; slot += 2) rig.protectPair(slot, slot + 1, slot);
+    rig.die("a");
+    rig.redundancy.tick(5_000);
+    expect(port.operations.map(({ kind }) => kind)).toEqual(Array(4).fill(OperationKind.REBUILD));
+    rig.answer(ResultStatus.OK, 0);
+    expect(rig.stateOf(0)).toBe(GroupState.PARTING);
+    expect(port.operations).toHaveLength(5);
+    for (const index of [1, 2, 3, 4]) rig.answer(ResultStatus.OK, index);
+    expect(rig.stateOf(1)).toBe(GroupState.PROTECTED);
+    expect(port.lost).toEqual([]);
+  });
+
   it("a bare group is not composed with a rotten one again and again", () => {
     rig.serve("a");
     rig.hold(0, "a");
