@@ -234,7 +234,8 @@ export class PageReads {
       attempts[frame]! += 1;
       return this.read(frame);
     }
-    if (wasItself && this.#isHolderLinked(slot)) {
+    const holder = this.#options.table.at(this.#slots.holder(slot));
+    if ((wasItself && this.#isHolderLinked(slot)) || holder.state === "dead") {
       this.#options.lose(slot, "neither its server nor that of its copy has what was written");
       return this.#done(frame, PageResult.LOST);
     }
