@@ -70,6 +70,8 @@ export const limits = {
    */
   groupsReviewedAtOnce: 4_096,
   groupsReviewedPerTick: 65_536,
+  /** So many of the groups that a loss has touched, and as many bare ones, are seen to in a tick: milliseconds. */
+  groupStepsPerTick: 4_096,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
   reclaimShare: 0.92,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */

@@ -234,7 +234,7 @@ export class PageReads {
       attempts[frame]! += 1;
       return this.read(frame);
     }
-    if (wasItself && this.#isHolderLinked(slot)) {
+    if ((wasItself && this.#isHolderLinked(slot)) || this.#holderOf(slot)?.state === "dead") {
       this.#options.lose(slot, "neither its server nor that of its copy has what was written");
       return this.#done(frame, PageResult.LOST);
     }
@@ -243,10 +243,15 @@ export class PageReads {
     this.#missed.push(frame);
   }
 
-  #isHolderLinked(slot: number): boolean {
-    const { table, links } = this.#options;
+  /** Where the slot's page is, if it is anywhere. */
+  #holderOf(slot: number): Holder | undefined {
     const place = this.#slots.place(slot);
-    return place >= Place.FIRST_HOLDER && links.of(table.at(place - Place.FIRST_HOLDER)) !== undefined;
+    return place >= Place.FIRST_HOLDER ? this.#options.table.at(place - Place.FIRST_HOLDER) : undefined;
+  }
+
+  #isHolderLinked(slot: number): boolean {
+    const holder = this.#holderOf(slot);
+    return holder !== undefined && this.#options.links.of(holder) !== undefined;
   }
 
   #stillMeans(slot: number, pageId: number): boolean {

@@ -318,6 +318,8 @@ export class ServerLink {
   // FrameHandler
 
   header(reader: FrameReader): boolean {
+    // Given up by what a frame before it brought: the rest of what was read with that is nobody's.
+    if (this.#closed !== undefined) throw new NswapError("PEER_CLOSED", "the link was given up");
     if (!this.#handshake.complete) this.#handshake.expect(reader);
     else if (!this.#isExpected(reader)) {
       const what = `${reader.typeName} (sequence ${reader.seq})`;

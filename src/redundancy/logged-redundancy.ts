@@ -309,8 +309,7 @@ export class LoggedRedundancy implements Redundancy {
   }
 
   tick(nowMs: number): void {
-    this.#reprotection.review.work();
-    this.#reprotection.rollCall.work();
+    this.#reprotection.tick();
     this.flush(nowMs);
     this.#mismatches.work();
     const unprotected = this.#unprotected;

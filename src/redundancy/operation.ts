@@ -56,22 +56,21 @@ export class Operation {
   }
 }
 
-/** The operations that may be under way at a time. */
+/** The operations that may be under way at a time, and one more: what one has led to may need another at once. */
 export class OperationPool {
+  /** So many may be under way. */
+  readonly size: number;
   readonly #all: Operation[] = [];
   readonly #free: Operation[] = [];
 
-  constructor(count: number) {
-    for (let i = 0; i < count; i += 1) this.#all.push(new Operation(i));
+  constructor(size: number) {
+    this.size = size;
+    for (let i = 0; i <= size; i += 1) this.#all.push(new Operation(i));
     for (const operation of this.#all) this.#free.push(operation);
   }
 
   get underWay(): number {
     return this.#all.length - this.#free.length;
-  }
-
-  get size(): number {
-    return this.#all.length;
   }
 
   at(index: number): Operation {

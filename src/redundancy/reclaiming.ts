@@ -82,10 +82,12 @@ export class Reclaiming {
       if (!port.takesPages(server)) return false;
       lists.rotate(first);
       if (this.#isKnownFull(server)) continue;
-      if (doubts.knows(first) || !isWhole(first)) continue;
+      if (doubts.has(first) || !isWhole(first)) continue;
       const operation = newGroup(server);
-      plans.include(operation, first);
-      this.#fillUp(operation, first, live);
+      // One in doubt is tried by itself, from its live pages: what is dead, or its parity, may be what is not right.
+      const isDoubted = doubts.knows(first);
+      plans.include(operation, first, isDoubted);
+      if (!isDoubted) this.#fillUp(operation, first, live);
       if (operation.fromCount > 1 || (sheds && plans.frees(operation))) {
         operation.reclaims = true;
         this.#underWay += 1;

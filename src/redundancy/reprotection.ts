@@ -60,7 +60,7 @@ export class Reprotection {
   readonly doubts: Doubts;
   readonly vanished: Vanished;
   readonly rollCall: RollCall;
-  /** While it is under way `classify` judges anew; its `work` is to be called every tick. */
+  /** While it is under way `classify` judges anew. */
   readonly review: GroupReview;
   readonly #groups: GroupTable;
   readonly #port: RedundancyPort;
@@ -77,6 +77,8 @@ export class Reprotection {
   readonly #reclaiming: Reclaiming;
   #pausedUntilMs = 0;
   #busyGroup = NONE;
+  /** Steps left until the next tick, for groups of each list: a million may have nothing but a parity to give up. */
+  readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
   readonly #outsideGroup = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
   readonly #anyUsable = (holder: Holder): boolean => this.#isUsable(holder);
@@ -202,6 +204,13 @@ export class Reprotection {
 
   // Work
 
+  /** Time passes: as much may be looked at and given up as in any tick. */
+  tick(): void {
+    this.#stepsLeft.fill(limits.groupStepsPerTick);
+    this.review.work();
+    this.rollCall.work();
+  }
+
   /** Begins as many operations as may be under way. */
   work(nowMs: number): void {
     this.#absences.nowMs = nowMs;
@@ -222,8 +231,12 @@ export class Reprotection {
     let idle = 0;
     while (idle < LOOKED_AT && idle < this.#lists.length(list)) {
       if (this.#operations.underWay >= this.#operations.size || this.#pace.isSpent) return;
+      if (this.#stepsLeft[list] === 0) return;
       const group = this.#lists.head(list);
-      if (!this.doubts.has(group) && step(group)) continue;
+      if (!this.doubts.has(group) && step(group)) {
+        this.#stepsLeft[list]! -= 1;
+        continue;
+      }
       if (this.#lists.of(group) === list) this.#lists.rotate(group);
       idle += 1;
     }
@@ -457,7 +470,8 @@ export class Reprotection {
   /** Two members of a group are on one server: this one and the rest go separate ways. */
   #part(group: number, member: number): void {
     const server = this.#port.table.at(this.#groups.parityHolder[group]!);
-    const hasOperation = this.#operations.underWay < this.#operations.size;
+    // The one that has just been done is among these.
+    const hasOperation = this.#operations.underWay <= this.#operations.size;
     if (!this.#parting.begin(group) || !hasOperation || !this.#takesParity(server)) return;
     const operation = this.#newGroup(server);
     this.#plans.includeBut(operation, group, member);

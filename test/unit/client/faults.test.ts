@@ -469,4 +469,21 @@ describe("a server that breaks the protocol", () => {
     expect(outcome.done).toBe(false);
     expect(client.core.slots.onServers).toBe(0);
   });
+
+  it("and is linked already ends its second link, not the client", () => {
+    const client = newClient();
+    const first = client.join(memoryServer("a"));
+    const second = client.connect(first.server);
+    second.toClient = false;
+    client.pump();
+    // It comes in one read with what has the link given up.
+    ack(second.serverOut, 0, 1, AckStatus.OK);
+    second.toClient = true;
+    client.pump();
+    expect(second.link.closed?.message).toMatch(/is linked already/);
+    expect(first.link.up).toBe(true);
+    client.cut(second);
+    expect(count(write(client, slotsOf(3)), undefined)).toBe(3);
+    expectAtRest(client);
+  });
 });

@@ -231,3 +231,24 @@ describe("a page that has changed in the memory of its server", () => {
     expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
   });
 });
+
+describe("a mirrored page that its server does not have any more", () => {
+  it("and whose copy has changed: it was read for ever, and neither lost nor found", () => {
+    const cluster = new Cluster("mirror");
+    const { core } = cluster.client;
+    const groups = core.redundancy.groups!;
+    const group = groups.groupOf(groups.liveOf(5));
+    const { identity } = core.table.at(groups.parityHolder[group]!);
+    const { server } = cluster.client.wires.find((one) => one.link.peer?.identity === identity)!;
+    const { store } = server;
+    const frame = server.frameOf(CLIENT, groups.parityId[group]!);
+    const meta = newPageMeta();
+    store.describe(frame, store.ownerOf(frame), meta);
+    store.rewrite(frame, meta, pageOf(1_000), 0);
+    cluster.drop(5);
+    const [read] = cluster.read([5]);
+    cluster.pass(20_000);
+    expect(read!.result).toBe(PageResult.LOST);
+    expect(cluster.figures).toEqual({ lost: 1, unprotected: 0 });
+  });
+});

@@ -40,6 +40,21 @@ describe("pages that are not what they should be", () => {
     expect(rig.redundancy.recovery().state).not.toBe("idle");
   });
 
+  it("a group whose pages must part gave its parity up while as many operations as may be were under way", () => {
+    const { port } = rig;
+    rig.serve("a", "b");
+    for (let slot = 0; slot < 8; slot += 2) rig.protectPair(slot, slot + 1, slot);
+    rig.die("a");
+    rig.redundancy.tick(5_000);
+    expect(port.operations.map(({ kind }) => kind)).toEqual(Array(4).fill(OperationKind.REBUILD));
+    rig.answer(ResultStatus.OK, 0);
+    expect(rig.stateOf(0)).toBe(GroupState.PARTING);
+    expect(port.operations).toHaveLength(5);
+    for (const index of [1, 2, 3, 4]) rig.answer(ResultStatus.OK, index);
+    expect(rig.stateOf(1)).toBe(GroupState.PROTECTED);
+    expect(port.lost).toEqual([]);
+  });
+
   it("a bare group is not composed with a rotten one again and again", () => {
     rig.serve("a");
     rig.hold(0, "a");
@@ -241,5 +256,24 @@ describe("pages that are not where they should be", () => {
       rig.answer(ResultStatus.MISSING);
     }
     expect(times).toEqual([2_200, 2_600, 3_400]);
+  });
+
+  it("groups that were to be put together with one that misses a page were never reclaimed after that", () => {
+    const { port, redundancy } = rig;
+    rig.protectPair(2, 3, 10, ["c", "d"]);
+    for (const slot of [1, 3]) redundancy.pageDead(slot);
+    rig.server("d").report({ free: 1, limit: 100, used: 99 });
+    let asked = 0;
+    for (let nowMs = 1_000; nowMs < 60_000; nowMs += 100) {
+      redundancy.tick(nowMs);
+      for (; asked < port.operations.length; asked += 1) {
+        const isVain = port.operations[asked]!.sources.includes(100);
+        rig.answer(isVain ? ResultStatus.MISSING : ResultStatus.OK, asked);
+      }
+    }
+    expect(port.operations[0]!.sources).toEqual([100, 102]);
+    expect(redundancy.figures()).toEqual({ live: 2, dead: 0, unprotected: 0 });
+    expect(port.lost).toEqual([]);
+    expect(asked).toBeLessThan(20);
   });
 });

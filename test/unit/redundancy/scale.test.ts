@@ -153,3 +153,28 @@ describe("a server that goes away and comes back, of a client with more groups t
     expect(port.operations.length).toBeGreaterThan(0);
   });
 });
+
+describe("a parity server that is gone, of a client with more groups than can be seen to at once", () => {
+  it("held the client up until the parity of all of them was given up", () => {
+    const groupCount = 2 * limits.groupStepsPerTick;
+    const load = new Load(groupCount * 4);
+    const { port, redundancy } = load;
+    for (let slot = 0; slot < groupCount * 4; slot += 1) load.write(slot);
+    for (let turn = 0; turn < 8; turn += 1) load.answer();
+    expect(load.unprotected).toBe(0);
+    const [gone] = port.table.holders.filter(({ role }) => role === "parity");
+    load.goAway(gone!);
+    load.tick();
+    port.table.setDead(gone!);
+    redundancy.holderDead(gone!);
+    port.serve("q", "parity");
+    const { length } = port.invalidated;
+    const givenUp = () => port.invalidated.length - length;
+    for (let turn = 0; turn < 10; turn += 1) load.answer();
+    expect(givenUp()).toBe(limits.groupStepsPerTick);
+    expect(load.unprotected).toBeLessThan(groupCount * 4);
+    load.tick();
+    load.answer();
+    expect(givenUp()).toBe(groupCount);
+  });
+});
