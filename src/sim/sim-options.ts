@@ -29,6 +29,8 @@ export interface SimOptions {
   scrubPerTick: number;
   /** Mean time between two pages that go bad in the memory of a server; Infinity: none does. */
   rotEveryMs: number;
+  /** Mean time between two changes of what some server lends; Infinity: all lend all the time what they have. */
+  lendEveryMs: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -150,8 +152,16 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
   return { ...more, scrubPerTick: 1, rotEveryMs: oneOf(prng, [500, 2_000, 10_000]) };
 }
 
+/** Misfortunes that came to be drawn later: by a chance of their own, so that all else stays as it was. */
+function drawMore(prng: Prng): Partial<SimOptions> {
+  return { lendEveryMs: prng.chance(0.25) ? oneOf(prng, [200, 2_000, 10_000]) : Number.POSITIVE_INFINITY };
+}
+
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
 const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.below(values.length)]!;
+
+/** Added to a seed for what was drawn from the start no more. */
+const MORE = 4_000_003;
 
 /** The options of a seed's run. */
 export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimOptions {
@@ -200,6 +210,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       parityWorkFrames: 0,
       scrubPerTick: 0,
       rotEveryMs: Number.POSITIVE_INFINITY,
+      lendEveryMs: Number.POSITIVE_INFINITY,
       accumulators: 0,
       operationsMax: 1,
       lostAfterMs: 1_000,
@@ -207,7 +218,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     },
   };
   const blocksMore = prng.below(16);
-  const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };
+  const more = drawMore(new Prng(seed + MORE));
+  const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...more, ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
   options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + blocksMore;

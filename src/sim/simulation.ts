@@ -8,6 +8,7 @@ import { EventQueue } from "./event-queue.ts";
 import { Faults, type Victims } from "./faults.ts";
 import { checkGroups } from "./group-checkers.ts";
 import { unprotectedPages } from "./group-view.ts";
+import { Lending } from "./lending.ts";
 import { Losses } from "./losses.ts";
 import { Network } from "./network.ts";
 import { SimClient } from "./sim-client.ts";
@@ -75,6 +76,7 @@ export class Simulation implements Victims {
   readonly #users: SimUser[] = [];
   readonly #losses: Losses;
   readonly #faults: Faults;
+  readonly #lending: Lending;
   readonly #hooks: Hooks;
   #lives = 0;
 
@@ -98,6 +100,10 @@ export class Simulation implements Victims {
     this.#losses = new Losses(options, this.#nodes, this.#users, this.#trace);
     const prng = new Prng(this.#prng.next());
     this.#faults = new Faults(this.#queue, prng, options, this.#network, this, this.#trace);
+    this.#lending = new Lending({
+      ...{ queue: this.#queue, prng: new Prng(options.seed + 5_000_003), trace: this.#trace },
+      ...{ nodes: () => this.nodes(), everyMs: options.lendEveryMs, untilMs: options.chaosMs },
+    });
     this.#queue.after(this.#prng.below(1000), () => this.#checkBooks());
     if (options.redundancy !== "none") this.#lookForLosses();
     if (options.rotEveryMs < Number.POSITIVE_INFINITY) this.#rot(new Prng(options.seed + 3_000_003));
@@ -212,7 +218,10 @@ export class Simulation implements Victims {
   }
 
   #checkBooks(): void {
-    for (const node of this.nodes()) checkServer(node);
+    for (const node of this.nodes()) {
+      checkServer(node);
+      this.#lending.check(node);
+    }
     const close = Math.max(1, this.options.slots / 64);
     for (const client of this.clients) {
       checkGroups(client, this.#nodes, () => this.#prng.chance(1 / close));
@@ -300,7 +309,7 @@ export class Simulation implements Victims {
       events: this.#queue.ran,
       requests: sum((user) => user.requests),
       answers: sum((user) => user.answers),
-      faults: this.#faults.counts + this.#nodes.rot.count,
+      faults: this.#faults.counts + this.#lending.count + this.#nodes.rot.count,
       lostReads: sum((user) => user.lostReads),
       rotten: this.#nodes.rot.count,
     };

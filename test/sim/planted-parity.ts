@@ -115,7 +115,7 @@ export const grouped: Partial<SimOptions> = {
   ...{ slots: 40, hotShare: 0.3, hotSlots: 8, pagesPerRequestMax: 4, capacityShare: 3, parityShare: 3 },
   ...{ chaosMs: 20_000, requestsPerS: 40, depth: 16, accumulators: 12, operationsMax: 4, lostAfterMs: 300 },
   ...{ faultEveryMs: 500, faults: { ...links, ...kills }, mix: { ...work, status: 0, flush: 0 } },
-  rotEveryMs: Number.POSITIVE_INFINITY,
+  ...{ rotEveryMs: Number.POSITIVE_INFINITY, lendEveryMs: Number.POSITIVE_INFINITY },
 };
 
 /** The same, with pages that go bad in the memory of servers. */

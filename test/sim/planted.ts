@@ -164,6 +164,10 @@ function forgetReads(client: SimClient): void {
   });
 }
 
+function ignoreLimit({ core }: SimServer): void {
+  core.store.lend = () => {};
+}
+
 const noFaults = {
   clog: 0,
   reset: 0,
@@ -202,6 +206,7 @@ const busy: Partial<SimOptions> = {
     hotSlots: 4,
   },
   ...{ faultEveryMs: 500, faults: resets, mix: { ...mix, flush: 0 }, servers: 3, redundancy: "none" },
+  lendEveryMs: Number.POSITIVE_INFINITY,
 };
 
 export const PLANTS: Plant[] = [
@@ -261,5 +266,12 @@ export const PLANTS: Plant[] = [
     options: busy,
     seeds: 5,
     finds: /unanswered|final reads/,
+  },
+  {
+    name: "a server goes on taking pages when it lends no more",
+    hooks: { server: ignoreLimit },
+    options: { ...busy, lendEveryMs: 300 },
+    seeds: 5,
+    finds: /frames used, although it lends/,
   },
 ];
