@@ -1,3 +1,4 @@
+import { limits } from "../../src/base/limits.ts";
 import { PAGE_BYTES } from "../../src/base/page.ts";
 import { NO_FRAME } from "../../src/client/frame-table.ts";
 import { PageResult } from "../../src/client/page-waiter.ts";
@@ -168,6 +169,13 @@ function ignoreLimit({ core }: SimServer): void {
   core.store.lend = () => {};
 }
 
+/** Without limits that move and pages that vanish. */
+export const still: Partial<SimOptions> = {
+  lendEveryMs: Number.POSITIVE_INFINITY,
+  vanishEveryMs: Number.POSITIVE_INFINITY,
+  clientGraceMs: limits.clientGraceMs,
+};
+
 const noFaults = {
   clog: 0,
   reset: 0,
@@ -206,7 +214,7 @@ const busy: Partial<SimOptions> = {
     hotSlots: 4,
   },
   ...{ faultEveryMs: 500, faults: resets, mix: { ...mix, flush: 0 }, servers: 3, redundancy: "none" },
-  lendEveryMs: Number.POSITIVE_INFINITY,
+  ...still,
 };
 
 export const PLANTS: Plant[] = [
