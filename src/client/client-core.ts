@@ -420,7 +420,7 @@ export class ClientCore implements LinkPort {
     this.table.setUp(holder);
     holder.report(capacity);
     // What it holds and we no longer mean (messages lost with an earlier link) is found out and dropped.
-    link.list(this.#nowMs);
+    link.list();
     // An earlier connection may bring pages after that; by then the server has ended it.
     if (known !== undefined) link.listAgainAtMs = this.#nowMs + limits.linkListAgainMs;
     this.#redundancy.holderUp(holder);

@@ -12,15 +12,12 @@ import {
   getResult,
   getWide,
   Handshake,
-  HEADER_BYTES,
-  LIST_END,
   META_BYTES,
   MISMATCH_BYTES,
   type Mismatch,
   PageStatus,
   PeerError,
   putBare,
-  putList,
   putMeta,
   RESULT_ENTRY_BYTES,
   type Result,
@@ -41,6 +38,7 @@ import { GetQueue } from "./get-queue.ts";
 import { InvalidateBatch } from "./invalidate-batch.ts";
 import { putLastWord } from "./last-word.ts";
 import type { LinkOptions, LinkPort } from "./link-options.ts";
+import { ListQuestion } from "./list-question.ts";
 import type { ParityRequests } from "./parity-requests.ts";
 import { Ping } from "./ping.ts";
 import { Asked, Window } from "./window.ts";
@@ -73,12 +71,10 @@ export class ServerLink {
   readonly #mismatch: Mismatch = { groupId: 0, pageId: 0, handle: 0 };
   readonly #invalid: InvalidateBatch;
   readonly #ping: Ping;
+  readonly #list: ListQuestion;
   readonly #capacity: Capacity = { free: 0, limit: 0, used: 0 };
   #nowMs = 0;
   #goodbyeDue = false;
-  #listing = false;
-  /** Cursor of the LIST to be sent at the end of the turn. */
-  #listFrom: number | undefined;
   #entryFrame = NO_FRAME;
   #entryIndex = -1;
   #closed: Error | undefined;
@@ -98,6 +94,7 @@ export class ServerLink {
     this.#reader = new FrameReader(this);
     this.#invalid = new InvalidateBatch(out, () => this.hasRoom);
     this.#ping = new Ping(out);
+    this.#list = new ListQuestion(out);
     this.#handshake.start();
   }
 
@@ -132,8 +129,9 @@ export class ServerLink {
     this.#window.visitBefore(Asked.PUT, ms, this.#frames.next, visit);
   }
 
+  /** True while an answer is due to something that was sent. */
   get owed(): boolean {
-    return this.#window.outstanding > 0 || this.#ping.isOwed || this.#listing;
+    return this.#window.outstanding > 0 || this.#ping.isOwed || this.#list.isOwed;
   }
 
   /** True while something waits to be encoded or sent. */
@@ -226,12 +224,10 @@ export class ServerLink {
   }
 
   /** Asks for the list of what the server holds for us. */
-  list(nowMs: number): void {
-    if (this.#listing) return;
-    if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
+  list(): void {
+    if (this.#list.isOpen) return;
     this.listAgainAtMs = Number.POSITIVE_INFINITY;
-    this.#listing = true;
-    this.#listFrom = 0;
+    this.#list.begin();
     this.#port.listing?.(this, false);
   }
 
@@ -250,7 +246,7 @@ export class ServerLink {
       const why = `no answer to a request for ${limits.linkAnswerMsMax} ms`;
       return new NswapError("PEER_SILENT", why, { retry: true });
     }
-    if (this.up && nowMs >= this.listAgainAtMs) this.list(nowMs);
+    if (this.up && nowMs >= this.listAgainAtMs) this.list();
     else if (this.up && silentMs > limits.linkPingMs) this.#ping.ask();
     return undefined;
   }
@@ -275,22 +271,26 @@ export class ServerLink {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
     this.ask(nowMs);
     this.#invalid.flush(isTick);
-    if (this.#invalid.dropped && !this.#listing && this.hasRoom) {
+    if (this.#invalid.dropped && !this.#list.isOpen && this.hasRoom) {
       this.#invalid.dropped = false;
-      this.list(nowMs);
+      this.list();
     }
-    if (this.#listFrom !== undefined && this.out.fits(HEADER_BYTES)) {
-      putList(this.out, this.#listFrom);
-      this.#listFrom = undefined;
+    if (this.#list.isReady) {
+      this.#willOwe(nowMs);
+      this.#list.send();
     }
     if (this.#ping.flush(this.owed, nowMs)) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
     if (this.#goodbyeDue) putBare(this.out, FrameType.GOODBYE);
     this.#goodbyeDue = false;
   }
 
-  #enter(kind: number, head: number, count: number, nowMs: number): number {
-    // The silence of a link counts from when it began to owe something.
+  /** The silence of a link counts from when it began to owe something. */
+  #willOwe(nowMs: number): void {
     if (!this.owed) this.lastHeardMs = Math.max(this.lastHeardMs, nowMs);
+  }
+
+  #enter(kind: number, head: number, count: number, nowMs: number): number {
+    this.#willOwe(nowMs);
     return this.#window.enter(kind, head, count, nowMs);
   }
 
@@ -334,7 +334,7 @@ export class ServerLink {
       case FrameType.PAGES:
         return this.#pagesExpected(reader);
       case FrameType.LISTING:
-        return this.#listing;
+        return this.#list.isOwed;
       case FrameType.RESULT:
       case FrameType.MISMATCH:
         return this.#parity !== undefined;
@@ -489,10 +489,6 @@ export class ServerLink {
       const at = i * META_BYTES;
       this.#port.pageListed(this, getWide(reader.body, at), getWide(reader.body, at + 8));
     }
-    if (reader.aux !== LIST_END) this.#listFrom = reader.aux;
-    else {
-      this.#listing = false;
-      this.#port.listing?.(this, true);
-    }
+    if (this.#list.answered(reader.aux)) this.#port.listing?.(this, true);
   }
 }

@@ -32,6 +32,9 @@ const FIRST_GROUPS = 1024;
 /** Members are numbered by 32 bits. */
 const MEMBERS_MAX = 2 ** 31 - 1;
 
+/** Holders are numbered by 16 bits. */
+const HOLDERS = 2 ** 16;
+
 /** Bytes that the index of slots takes, a slot. */
 export const INDEX_BYTES = 4;
 
@@ -71,8 +74,6 @@ export class GroupTable {
   parityId = new Float64Array(0);
   parityChecksum = new Uint32Array(0);
   accumulator = new Int32Array(0);
-  /** 1: its parity page has not been in the list that its holder is giving (RollCall). */
-  unlistedParity = new Uint8Array(0);
   /** Links of the list that the group is in; free groups are in one too. */
   next = new Int32Array(0);
   previous = new Int32Array(0);
@@ -81,14 +82,18 @@ export class GroupTable {
   checksum = new Uint32Array(0);
   holder = new Uint16Array(0);
   alive = new Uint8Array(0);
-  /** 1: it has not been in the list that its holder is giving (RollCall). */
-  unlisted = new Uint8Array(0);
+  /** Times that a member that was not seen (`isSeen`) went to another group. */
+  strayed = 0;
   /** Live member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
   readonly #dead: PageIndex;
   #state = new Uint8Array(0);
   #live = new Uint8Array(0);
   #degraded = new Uint8Array(0);
+  /** The round of its holder's lists (RollCall) in which a member was seen last, or that it came in; a parity page. */
+  #seen = new Uint8Array(0);
+  #seenParity = new Uint8Array(0);
+  readonly #rounds = new Uint8Array(HOLDERS);
   readonly #transferred: MemberPage = { pageId: 0, slot: 0, checksum: 0, holder: 0 };
   #freeFirst = NONE;
   #everUsed = 0;
@@ -110,8 +115,8 @@ export class GroupTable {
     const groups = this.#state.length;
     const columns = [
       ...[this.#state, this.count, this.#live, this.busy, this.#degraded, this.parityHolder, this.parityId],
-      ...[this.parityChecksum, this.accumulator, this.unlistedParity, this.next, this.previous],
-      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.unlisted],
+      ...[this.parityChecksum, this.accumulator, this.#seenParity, this.next, this.previous],
+      ...[this.pageId, this.slot, this.checksum, this.holder, this.alive, this.#seen],
       this.#dead.memory,
     ];
     const groupBytes = columns.reduce((sum, column) => sum + column.byteLength, 0) / groups;
@@ -200,6 +205,39 @@ export class GroupTable {
     return false;
   }
 
+  /** The holder is asked for its list: nothing that it has was seen, from now on. */
+  beginRound(holder: number): void {
+    const round = (this.#rounds[holder]! + 1) & 0xff;
+    if (round === 0) this.#forgetRounds(holder);
+    this.#rounds[holder] = round;
+  }
+
+  /** Numbers begin again: what was seen in the first rounds must not seem to have been seen in the next ones. */
+  #forgetRounds(holder: number): void {
+    for (let m = 0; m < this.#everUsed * this.stride; m += 1)
+      if (this.holder[m] === holder) this.#seen[m] = 0xff;
+    for (let g = 0; g < this.#everUsed; g += 1)
+      if (this.parityHolder[g] === holder) this.#seenParity[g] = 0xff;
+  }
+
+  /** The member's holder has it, by its list or since it came there just now. */
+  seen(member: number): void {
+    this.#seen[member] = this.#rounds[this.holder[member]!]!;
+  }
+
+  isSeen(member: number): boolean {
+    return this.#seen[member] === this.#rounds[this.holder[member]!];
+  }
+
+  /** As `seen` and `isSeen`, of the group's parity page. */
+  paritySeen(group: number): void {
+    this.#seenParity[group] = this.#rounds[this.parityHolder[group]!]!;
+  }
+
+  isParitySeen(group: number): boolean {
+    return this.#seenParity[group] === this.#rounds[this.parityHolder[group]!];
+  }
+
   /** A new group without members. */
   make(state: number): number {
     let group = this.#freeFirst;
@@ -215,7 +253,6 @@ export class GroupTable {
     this.busy[group] = 0;
     this.#degraded[group] = 0;
     this.accumulator[group] = NONE;
-    this.unlistedParity[group] = 0;
     this.next[group] = NONE;
     this.previous[group] = NONE;
     this.#groups += 1;
@@ -261,7 +298,7 @@ export class GroupTable {
     this.checksum[member] = page.checksum;
     this.holder[member] = page.holder;
     this.alive[member] = alive ? 1 : 0;
-    this.unlisted[member] = 0;
+    this.seen(member);
     if (alive) {
       invariant(this.liveOf(page.slot) === NONE, "a slot has one live member at most");
       this.#changeLive(group, 1);
@@ -307,9 +344,10 @@ export class GroupTable {
     page.checksum = this.checksum[member]!;
     page.holder = this.holder[member]!;
     const isAlive = this.alive[member] === 1;
-    const unlisted = this.unlisted[member]!;
+    const seen = this.#seen[member]!;
+    if (!this.isSeen(member)) this.strayed += 1;
     this.remove(member);
-    this.unlisted[this.add(group, page, isAlive)] = unlisted;
+    this.#seen[this.add(group, page, isAlive)] = seen;
   }
 
   #move(from: number, to: number): void {
@@ -318,7 +356,7 @@ export class GroupTable {
     this.checksum[to] = this.checksum[from]!;
     this.holder[to] = this.holder[from]!;
     this.alive[to] = this.alive[from]!;
-    this.unlisted[to] = this.unlisted[from]!;
+    this.#seen[to] = this.#seen[from]!;
     if (this.alive[from] === 1) this.#ofSlot[this.slot[from]!] = to + 1;
     else this.#dead.move(from, to);
   }
@@ -347,7 +385,7 @@ export class GroupTable {
     this.parityId = enlarged(this.parityId, new Float64Array(groups));
     this.parityChecksum = enlarged(this.parityChecksum, new Uint32Array(groups));
     this.accumulator = enlarged(this.accumulator, new Int32Array(groups));
-    this.unlistedParity = enlarged(this.unlistedParity, new Uint8Array(groups));
+    this.#seenParity = enlarged(this.#seenParity, new Uint8Array(groups));
     this.next = enlarged(this.next, new Int32Array(groups));
     this.previous = enlarged(this.previous, new Int32Array(groups));
     this.pageId = enlarged(this.pageId, new Float64Array(members));
@@ -355,7 +393,7 @@ export class GroupTable {
     this.checksum = enlarged(this.checksum, new Uint32Array(members));
     this.holder = enlarged(this.holder, new Uint16Array(members));
     this.alive = enlarged(this.alive, new Uint8Array(members));
-    this.unlisted = enlarged(this.unlisted, new Uint8Array(members));
+    this.#seen = enlarged(this.#seen, new Uint8Array(members));
     this.#dead.grow(members);
   }
 }

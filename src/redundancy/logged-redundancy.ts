@@ -117,7 +117,7 @@ export class LoggedRedundancy implements Redundancy {
     if (slot >= groups.slots) return false;
     const member = groups.find(slot, pageId);
     if (member !== NONE && groups.holder[member] === holder) {
-      groups.unlisted[member] = 0;
+      groups.seen(member);
       return true;
     }
     return this.#reprotection.expects(holder, pageId) || this.#isCopyOfLive(slot, holder, pageId);
@@ -133,7 +133,7 @@ export class LoggedRedundancy implements Redundancy {
       state[group] === GroupState.PARTING ||
       state[group] === GroupState.COMPOSING;
     if (!has || parityHolder[group] !== holder || parityId[group] !== pageId) return false;
-    this.groups.unlistedParity[group] = 0;
+    this.groups.paritySeen(group);
     return true;
   }
 
@@ -310,6 +310,7 @@ export class LoggedRedundancy implements Redundancy {
 
   tick(nowMs: number): void {
     this.#reprotection.review.work();
+    this.#reprotection.rollCall.work();
     this.flush(nowMs);
     this.#mismatches.work();
     const unprotected = this.#unprotected;
@@ -326,27 +327,9 @@ export class LoggedRedundancy implements Redundancy {
 
   /** While it is not known of all groups how they stand, some page may be: not 0 then. */
   get #unprotected(): number {
-    const waiting = this.#log.stuckPages + this.#closingExposed();
-    const known = this.groups.unprotected + waiting + this.#mismatches.unprotected;
-    return this.#reprotection.review.isUnderWay ? Math.max(1, known) : known;
-  }
-
-  /** Pages of closing groups of which the server of one is away. */
-  #closingExposed(): number {
-    let pages = 0;
-    this.#log.visitClosing((group) => {
-      if (this.#isExposed(group)) pages += this.groups.live[group]!;
-    });
-    return pages;
-  }
-
-  /** The server of one of a closing group's pages is away; those that nobody takes are counted elsewhere. */
-  #isExposed(group: number): boolean {
-    const { groups } = this;
-    if (this.#log.isStuck(group)) return false;
-    for (let m = groups.first(group); m < groups.last(group); m += 1)
-      if (!this.#port.isLinked(groups.holder[m]!)) return true;
-    return false;
+    const known = this.groups.unprotected + this.#log.exposedPages + this.#mismatches.unprotected;
+    const { review, rollCall } = this.#reprotection;
+    return review.isUnderWay || rollCall.isCounting ? Math.max(1, known) : known;
   }
 
   recovery(): RecoveryFigures {

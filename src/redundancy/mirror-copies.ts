@@ -180,6 +180,6 @@ export class MirrorCopies {
     groups.pageId[member] = id;
     groups.checksum[member] = checksum;
     groups.holder[member] = copy;
-    groups.unlisted[member] = 0;
+    groups.seen(member);
   }
 }

@@ -114,27 +114,27 @@ export class ParityLog {
     return this.#options.mirror ? !table.someHasRoomBesides(lane.holder) : !table.someParityHasRoom;
   }
 
+  /** Live pages of closing groups whose XOR is with the client alone and has to stay there, or may be needed now. */
+  get exposedPages(): number {
+    let pages = 0;
+    for (const group of this.#groupOf) {
+      if (group === NONE || this.#groups.state[group] !== GroupState.CLOSING) continue;
+      if (this.#isStuck(group) || this.#missesServer(group)) pages += this.#groups.live[group]!;
+    }
+    return pages;
+  }
+
   /** True if the closing group waits for somebody to take its parity, and nobody does. */
-  isStuck(group: number): boolean {
+  #isStuck(group: number): boolean {
     const isSent = this.#sent[this.#groups.accumulator[group]!] === 1;
     return !isSent && this.#nobodyTakes(this.#lanes.of(group));
   }
 
-  /** Shows the closing groups. */
-  visitClosing(visit: (group: number) => void): void {
-    const { state } = this.#groups;
-    for (const group of this.#groupOf)
-      if (group !== NONE && state[group] === GroupState.CLOSING) visit(group);
-  }
-
-  /** Live pages of groups whose parity nobody takes now: it is with the client alone. */
-  get stuckPages(): number {
-    let pages = 0;
-    for (const lane of this.#lanes.all) {
-      if (!this.#nobodyTakes(lane)) continue;
-      for (const group of lane.queue) pages += this.#groups.live[group]!;
-    }
-    return pages;
+  /** True if the server of one of the group's pages is away. */
+  #missesServer(group: number): boolean {
+    for (let m = this.#groups.first(group); m < this.#groups.last(group); m += 1)
+      if (!this.#port.isLinked(this.#groups.holder[m]!)) return true;
+    return false;
   }
 
   /**

@@ -34,8 +34,8 @@ export class Reclaiming {
   #isWasteful = false;
   /** Operations under way that reclaim. */
   #underWay = 0;
-  /** Parity servers that had no frame for a new group, by index, and the frames that they used then. */
-  readonly #fullAt = new Map<number, number>();
+  /** Parity servers that had no frame for a new group, and the frames that they used then. */
+  readonly #fullAt = new WeakMap<Holder, number>();
 
   constructor(options: ReclaimingOptions) {
     this.#options = options;
@@ -62,13 +62,13 @@ export class Reclaiming {
   /** An operation that reclaims has ended; `isFull`: its server had no frame for the new parity page. */
   ended(server: Holder, isFull: boolean): void {
     this.#underWay -= 1;
-    if (isFull) this.#fullAt.set(server.index, server.capacity.used);
-    else this.#fullAt.delete(server.index);
+    if (isFull) this.#fullAt.set(server, server.capacity.used);
+    else this.#fullAt.delete(server);
   }
 
   /** True if the server had no frame for a new group, and nothing has changed there since. */
   #isKnownFull(server: Holder): boolean {
-    return this.#fullAt.get(server.index) === server.capacity.used;
+    return this.#fullAt.get(server) === server.capacity.used;
   }
 
   /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */

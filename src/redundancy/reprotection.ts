@@ -105,7 +105,7 @@ export class Reprotection {
     this.#givingUp = new GivingUp(parts);
     this.#parting = new Parting(parts, this.#givingUp);
     this.vanished = new Vanished(parts);
-    this.rollCall = new RollCall(parts, this.vanished);
+    this.rollCall = new RollCall(parts, this.vanished, limits.groupsReviewedPerTick);
     this.doubts = new Doubts(parts, this.#parting, this.#givingUp, this.vanished);
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
@@ -158,7 +158,7 @@ export class Reprotection {
     const { state, parityHolder } = this.#groups;
     if (state[group] === GroupState.PROTECTED) {
       this.#port.table.at(parityHolder[group]!).references += 1;
-      this.#groups.unlistedParity[group] = 0;
+      this.#groups.paritySeen(group);
     }
     this.#judge(group);
     if (state[group] === GroupState.BARE) this.#disposal.purge(group);
@@ -167,9 +167,8 @@ export class Reprotection {
 
   /** mirror: true if the group's page is where it should be, and its server need not say so first. */
   isHeld(group: number): boolean {
-    const { holder, unlisted } = this.#groups;
     const member = this.#groups.first(group);
-    const isThere = this.#port.isLinked(holder[member]!) && unlisted[member] === 0;
+    const isThere = this.#port.isLinked(this.#groups.holder[member]!) && this.#groups.isSeen(member);
     return isThere && this.#standing.wrong.of(group) === NONE;
   }
 
@@ -445,7 +444,7 @@ export class Reprotection {
     groups.pageId[member] = newPageId;
     groups.checksum[member] = checksum;
     groups.holder[member] = target;
-    groups.unlisted[member] = 0;
+    groups.seen(member);
     this.#port.table.at(target).references += 1;
     this.#disposal.dereference(old);
     if (conflict) this.#part(group, member);

@@ -1,83 +1,101 @@
 import type { Holder } from "../placement/holder.ts";
 import type { GroupParts } from "./group-parts.ts";
-import { GroupState, type GroupTable } from "./group-table.ts";
+import { GroupState } from "./group-table.ts";
 import type { Vanished } from "./vanished.ts";
+
+/** A complete list, and how far it is that what the holder should have is looked at. */
+interface Count {
+  readonly holder: Holder;
+  /** The next group. */
+  group: number;
+  /** `GroupTable.strayed` when it began with the first group. */
+  strayed: number;
+  /** Pages that the holder does not have. */
+  pages: number;
+}
 
 /**
  * What servers should hold, against their own lists of what they do: a server that could not be reached for its grace
  * time has freed the client's pages, and is otherwise as it was.
  *
- *     begin: all that it should hold is marked -> listed: the mark goes -> end: what is marked still has vanished
+ *     begin: a new round -> listed: seen in this round -> end: what was not seen in it has vanished, group by group
  *
- * What comes to it meanwhile is not marked.
+ * What comes to it meanwhile counts as seen. There may be millions of groups: so many are looked at in a tick.
  */
 export class RollCall {
   readonly #parts: GroupParts;
-  readonly #groups: GroupTable;
   readonly #vanished: Vanished;
-  /** Indices of the holders that are being asked. */
-  readonly #asked = new Set<number>();
+  readonly #atATime: number;
+  /** Those that are being asked. */
+  readonly #asked = new Set<Holder>();
+  #counts: Count[] = [];
 
-  constructor(parts: GroupParts, vanished: Vanished) {
+  constructor(parts: GroupParts, vanished: Vanished, atATime: number) {
     this.#parts = parts;
-    this.#groups = parts.groups;
     this.#vanished = vanished;
+    this.#atATime = atATime;
+  }
+
+  /** True while pages of a complete list may be missing that were not looked for yet. */
+  get isCounting(): boolean {
+    return this.#counts.length > 0;
   }
 
   /** The holder is asked for its list, from the start. */
   begin(holder: Holder): void {
-    this.#asked.delete(holder.index);
+    this.cancel(holder);
     if (holder.references === 0) return;
-    this.#asked.add(holder.index);
-    this.#visit(
-      holder.index,
-      (member) => {
-        this.#groups.unlisted[member] = 1;
-      },
-      (group) => {
-        this.#groups.unlistedParity[group] = 1;
-      },
-    );
+    this.#asked.add(holder);
+    this.#parts.groups.beginRound(holder.index);
   }
 
-  /** The list ends with the link. */
+  /** The list ends with the link; a complete one is of an earlier time then. */
   cancel(holder: Holder): void {
-    this.#asked.delete(holder.index);
+    this.#asked.delete(holder);
+    this.#counts = this.#counts.filter((count) => count.holder !== holder);
   }
 
   /** The list is complete. */
   end(holder: Holder): void {
-    if (!this.#asked.delete(holder.index)) return;
-    const { unlisted, unlistedParity } = this.#groups;
-    let pages = 0;
-    const count = (isGone: boolean): void => {
-      if (isGone) pages += 1;
-    };
-    this.#visit(
-      holder.index,
-      (member) => count(unlisted[member] === 1 && this.#vanished.member(member)),
-      (group) => count(unlistedParity[group] === 1 && this.#vanished.parity(group)),
-    );
-    if (pages === 0) return;
-    this.#parts.port.notice(
-      "a server does not hold pages any more that it had",
-      { name: holder.name, pages },
-      "warn",
-    );
-    this.#parts.port.readAgain();
+    if (!this.#asked.delete(holder)) return;
+    this.#counts.push({ holder, group: 0, strayed: this.#parts.groups.strayed, pages: 0 });
+    this.work();
   }
 
-  /** Shows the members and the held parity pages that the holder should have. */
-  #visit(holder: number, member: (member: number) => void, parity: (group: number) => void): void {
-    const groups = this.#groups;
-    for (let group = 0; group < groups.end; group += 1) {
-      if (groups.state[group] === GroupState.FREE) continue;
-      for (let m = groups.first(group); m < groups.last(group); m += 1) {
-        if (groups.holder[m] === holder) member(m);
-      }
-      const state = groups.state[group];
-      const isHeld = state === GroupState.PROTECTED || state === GroupState.PARTING;
-      if (isHeld && groups.parityHolder[group] === holder) parity(group);
+  /** Looks at the next groups. */
+  work(): void {
+    const [count] = this.#counts;
+    if (count === undefined) return;
+    const { groups, port } = this.#parts;
+    const end = Math.min(groups.end, count.group + this.#atATime);
+    const before = count.pages;
+    for (; count.group < end; count.group += 1) this.#look(count);
+    if (count.pages > before) port.readAgain();
+    if (count.group < groups.end) return;
+    // What was still to be looked at may have gone to where it had been looked.
+    if (count.strayed !== groups.strayed) {
+      count.group = 0;
+      count.strayed = groups.strayed;
+      return;
     }
+    this.#counts.shift();
+    if (count.pages === 0) return;
+    const fields = { name: count.holder.name, pages: count.pages };
+    port.notice("a server does not hold pages any more that it had", fields, "warn");
+  }
+
+  #look(count: Count): void {
+    const { groups } = this.#parts;
+    const { group, holder } = count;
+    const { index } = holder;
+    // It is kept only until what is under way with it has ended: a copy of a dead page may be gone already.
+    if (groups.live[group] === 0) return;
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (groups.holder[m] === index && !groups.isSeen(m) && this.#vanished.member(m)) count.pages += 1;
+    }
+    const state = groups.state[group];
+    const isHeld = state === GroupState.PROTECTED || state === GroupState.PARTING;
+    if (!isHeld || groups.parityHolder[group] !== index || groups.isParitySeen(group)) return;
+    if (this.#vanished.parity(group)) count.pages += 1;
   }
 }

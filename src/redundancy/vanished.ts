@@ -22,6 +22,7 @@ export class Vanished {
     }
     this.#parts.disposal.dereference(groups.holder[member]!);
     groups.holder[member] = past;
+    groups.seen(member);
     this.#degrade(groups.groupOf(member));
     return true;
   }

@@ -35,6 +35,8 @@ function checkDistinct(client: SimClient, group: GroupView): void {
 function checkParity(client: SimClient, group: GroupView, nodes: SimNodes): void {
   if (!nodes.lives(group.holder) || !group.members.every(({ holder }) => nodes.lives(holder))) return;
   if (hasRotten(client, group, nodes)) return;
+  // It is kept only until what is under way with it has ended.
+  if (!group.members.some(({ live }) => live)) return;
   xored.fill(0);
   addPart(client, group, nodes, group.holder!, group.id, "parity page");
   for (const { holder, pageId } of group.members) addPart(client, group, nodes, holder, pageId, "page");

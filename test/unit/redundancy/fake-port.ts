@@ -26,6 +26,7 @@ export class FakePort implements RedundancyPort {
   readonly lost: number[] = [];
   readonly fills: { accumulator: number; slot: number }[] = [];
   readonly moved: string[] = [];
+  readonly notices: string[] = [];
   /** Whether what was read into accumulators is what it should be. */
   holdsPages = true;
   readonly #free: number[];
@@ -129,7 +130,9 @@ export class FakePort implements RedundancyPort {
   describe(): void {}
   recover(): void {}
   readAgain(): void {}
-  notice: Notice = () => {};
+  notice: Notice = (message) => {
+    this.notices.push(message);
+  };
 }
 
 const over = (port: FakePort, mode: "mirror" | "parity", pagesPerSecond = 1_000_000): LoggedRedundancy =>

@@ -116,6 +116,21 @@ describe("mirrored pages whose servers come and go", () => {
     expect(port.accumulatorsLeft).toBe(port.accumulators);
   });
 
+  it("the copy of a page that is overwritten while it is read was said to have vanished from its server", () => {
+    port.unlink(first);
+    redundancy.holderAway(first);
+    for (let i = 0; i < 12; i += 1) tick();
+    expect(port.fills).toHaveLength(1);
+    redundancy.listing(second, false);
+    redundancy.pageDead(0);
+    expect(redundancy.wants(second.index, 0, 1001)).toBe(false);
+    redundancy.listing(second, true);
+    expect(port.notices).toEqual([]);
+    redundancy.filled(port.fills.pop()!.accumulator, true);
+    tick();
+    expect(redundancy.groups.groups).toBe(0);
+  });
+
   it("a page both of whose servers are gone is lost, once", () => {
     lose(second);
     tick();
