@@ -145,8 +145,9 @@ export class Losses {
     }
     this.#strict = this.look();
     this.#clear = false;
-    this.#kept = [];
-    this.#loseUncovered(user, this.#strict, nowMs);
+    if (this.#strict) this.#kept = [];
+    for (const kept of this.#kept) kept.left = Number.POSITIVE_INFINITY;
+    this.#keep(user, this.#loseUncovered(user, this.#strict, nowMs));
     if (node.role === "parity") return;
     const { slots, redundancy } = client.core;
     for (const { pageId, slot, page } of pages) {
@@ -168,11 +169,12 @@ export class Losses {
   died(nodes: readonly SimNode[], nowMs: number): void {
     this.#strict = this.#options.redundancy !== "none" && nodes.length === 1 && this.look();
     this.#clear = false;
-    this.#kept = [];
+    if (this.#strict) this.#kept = [];
+    for (const kept of this.#kept) kept.left = Number.POSITIVE_INFINITY;
     for (const user of this.#users) {
       if (this.#options.redundancy === "none") loseAll(user, nodes);
       else {
-        this.#loseUncovered(user, this.#strict, nowMs);
+        this.#keep(user, this.#loseUncovered(user, this.#strict, nowMs));
         this.#expectLate(user, nodes, nowMs);
       }
     }
@@ -206,7 +208,7 @@ export class Losses {
     this.#lose(kept.user, slot);
   }
 
-  #loseUncovered(user: SimUser, strict: boolean, nowMs: number): void {
+  #loseUncovered(user: SimUser, strict: boolean, nowMs: number): number {
     const { client } = user;
     const { slots } = client.core;
     const lost = this.#lostOf(client);
@@ -229,16 +231,20 @@ export class Losses {
       );
     }
     for (const slot of uncovered) this.#lose(user, slot);
-    if (!strict) return;
-    const kept = {
-      user,
-      slots: new Map<number, number>(),
-      left: unprotectedPages(client) - uncovered.length,
-    };
-    for (const slot of this.#deadSlots(client)) {
-      const pageId = slots.pageId(slot);
-      const group = groups.get(pageId);
-      if (!lost.has(pageId) && group !== undefined && isAccumulated(group)) kept.slots.set(slot, pageId);
+    return uncovered.length;
+  }
+
+  /** A death has cost the client so many pages; others are with it alone. After two deaths any of them may go. */
+  #keep(user: SimUser, uncovered: number): void {
+    const { slots, redundancy } = user.client.core;
+    const groups = redundancy.groups!;
+    const left = this.#strict ? unprotectedPages(user.client) - uncovered : Number.POSITIVE_INFINITY;
+    const kept = { user, slots: new Map<number, number>(), left };
+    for (const slot of this.#deadSlots(user.client)) {
+      const state = groups.state[groups.groupOf(groups.liveOf(slot))];
+      const isKept = state === GroupState.OPEN || state === GroupState.CLOSING;
+      if (isKept && !this.#lostOf(user.client).has(slots.pageId(slot)))
+        kept.slots.set(slot, slots.pageId(slot));
     }
     this.#kept.push(kept);
   }

@@ -77,6 +77,7 @@ export class Vanishing {
   }
 
   #gone(node: SimNode, client: SimClient, pages: readonly HeldPage[]): void {
+    if (pages.length === 0) return;
     this.count += 1;
     this.#options.vanished(node, client, pages);
   }
