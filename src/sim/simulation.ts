@@ -18,7 +18,7 @@ import { drawOptions, type SimOptions } from "./sim-options.ts";
 import { SimParity } from "./sim-parity.ts";
 import { simProver } from "./sim-prover.ts";
 import { SimServer, type SimServerOptions } from "./sim-server.ts";
-import { SimUser } from "./sim-user.ts";
+import { SimUser, SLOWLY_MS } from "./sim-user.ts";
 import { Trace } from "./trace.ts";
 import { Vanishing } from "./vanishing.ts";
 import { Violation } from "./violation.ts";
@@ -347,9 +347,10 @@ export class Simulation implements Victims {
     }
     this.#settle("requests", ANSWERED_MS);
     this.#protect();
-    this.#readAll();
-    // A link that ended in between had reads made from copies.
-    if (redundancy === "mirror" && this.#nodes.rot.where !== undefined) this.#readAll();
+    this.#readAll((user) => user.readAll(), 10 + slots);
+    // Pages whose servers were slow, or away in between, were read from copies.
+    if (redundancy === "mirror" && this.#nodes.rot.where !== undefined)
+      this.#readAll((user) => user.readSlowly(), 10 + slots * SLOWLY_MS);
     // Between two signs of life.
     this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.nodes()));
     this.#protect();
@@ -359,9 +360,10 @@ export class Simulation implements Victims {
     }
   }
 
-  #readAll(): void {
-    for (const user of this.#users) user.readAll();
-    this.#runUntil(this.#queue.nowMs + 10 + this.options.slots, () => false);
+  /** All devices are read: within so long all reads are under way. */
+  #readAll(read: (user: SimUser) => void, ms: number): void {
+    for (const user of this.#users) read(user);
+    this.#runUntil(this.#queue.nowMs + ms, () => false);
     this.#settle("final reads", READ_MS);
     this.#trace.event("quiet");
     this.#runUntil(this.#queue.nowMs + QUIET_MS, () => false);
