@@ -136,7 +136,7 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   retry(): void {
     if (this.#ended) return;
-    if (this.session.stalled) this.session.resume();
+    if (this.session.stalled) this.#guard(() => this.session.resume());
     if (!this.session.stalled) this.#port.resume();
   }
 

@@ -34,17 +34,18 @@ export function adoptRaw(accepted: net.Socket, region: ReceiveRegion, onRead: On
 
 /** The fall-back: an ordinary stream whose chunks are cut to the region's size. */
 export function copyingSocket(socket: net.Socket, region: ReceiveRegion, onRead: OnRead): net.Socket {
-  socket.on("readable", () => {
-    while (!socket.isPaused()) {
-      const size = Math.min(socket.readableLength, region.window.length);
-      const chunk = size === 0 ? null : (socket.read(size) as Buffer | null);
-      if (chunk === null) {
-        if (socket.readableLength === 0) socket.read(0);
-        return;
-      }
-      region.window.set(chunk);
-      if (!onRead(chunk.length)) socket.pause();
+  const { window } = region;
+  socket.on("data", (chunk: Buffer) => {
+    for (let at = 0; at < chunk.length; ) {
+      const piece = chunk.subarray(at, at + window.length);
+      window.set(piece);
+      at += piece.length;
+      if (onRead(piece.length)) continue;
+      socket.pause();
+      if (at < chunk.length && !socket.destroyed) socket.unshift(chunk.subarray(at));
+      return;
     }
   });
-  return socket;
+  // It was accepted by a server with pauseOnConnect.
+  return socket.resume();
 }

@@ -45,6 +45,16 @@ const PUT_PAGES = 32;
 /** Who a page is fetched for: a reader, who waits for it; a client's other work; or nobody but the scrub. */
 export type FetchFor = "reader" | "work" | "scrub";
 
+/**
+ * A link that was not used for so long makes way for another. Other work than that of readers does not take turns with
+ * what is in use; but links that are used only now and then would keep it from its pages for ever.
+ */
+const UNUSED_MS_MIN: Readonly<Record<FetchFor, number>> = {
+  reader: 0,
+  work: limits.parityLinkWaitMs,
+  scrub: Number.POSITIVE_INFINITY,
+};
+
 /** What one client has at one memory server, as far as it is used: a link, or the wish for one. */
 interface Route {
   readonly client: ClientRecord;
@@ -84,7 +94,7 @@ export class ServerLinks implements LinkPort {
 
   /** Asks for the page `frames.pageId` of the client. Its frame comes back by `pages`, at once if there is no way. */
   fetch(client: ClientRecord, server: number, frame: number, whom: FetchFor): void {
-    const route = this.#route(client, server, whom === "reader");
+    const route = this.#route(client, server, whom);
     if (route === undefined) return this.#options.pages.unreachable(frame);
     if (whom !== "scrub") route.usedMs = this.#clockMs;
     if (route.link?.up) return route.link.getPage(frame);
@@ -94,15 +104,15 @@ export class ServerLinks implements LinkPort {
 
   /** Puts the page in a frame, whose columns say what it is, on a server; its frame comes back through `pages`. */
   put(client: ClientRecord, server: number, frame: number): void {
-    const route = this.#route(client, server, false);
+    const route = this.#route(client, server, "work");
     if (route === undefined) return this.#options.pages.unreachable(frame);
     route.usedMs = this.#clockMs;
     route.puts.push(frame);
     if (!route.link?.up) this.#want(route);
   }
 
-  /** The way to a server, if one may be tried now; where there are too many, one that is urgent ends another. */
-  #route(client: ClientRecord, server: number, isUrgent: boolean): Route | undefined {
+  /** The way to a server, if one may be tried now; where there are too many, another one may have to make way. */
+  #route(client: ClientRecord, server: number, whom: FetchFor): Route | undefined {
     if (server === NO_SERVER) return undefined;
     let routes = this.#routes.get(client);
     if (routes === undefined) {
@@ -117,14 +127,15 @@ export class ServerLinks implements LinkPort {
     if (route.link?.up) return route;
     if (this.#clockMs < route.refusedUntilMs) return undefined;
     const isNew = route.link === undefined && route.wantedMs === undefined;
-    if (isNew && this.#full && !(isUrgent && this.#makeRoom())) return undefined;
+    if (isNew && this.#full && !this.#makeRoom(UNUSED_MS_MIN[whom])) return undefined;
     return route;
   }
 
   /** Ends the link that was used longest ago, of those that nothing is on its way on; false if there is none. */
-  #makeRoom(): boolean {
+  #makeRoom(unusedMsMin: number): boolean {
     let oldest: Route | undefined;
     for (const [link, route] of this.#byLink) {
+      if (this.#clockMs - route.usedMs < unusedMsMin) continue;
       if (oldest !== undefined && route.usedMs >= oldest.usedMs) continue;
       if (link.up && !link.owed && !link.hasMore && route.puts.length === 0) oldest = route;
     }

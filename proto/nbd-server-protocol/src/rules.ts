@@ -48,12 +48,15 @@ const FILLING = bit(NbdCommand.WRITE) | bit(NbdCommand.WRITE_ZEROES);
 /** Commands that carry data on the wire, and are held to the maximum block size. */
 const CARRYING = bit(NbdCommand.READ) | bit(NbdCommand.WRITE);
 const COMMAND_LAST = NbdCommand.BLOCK_STATUS;
+/** The longest data that a chunk's 32-bit length can count beside the offset in front of it. */
+const CHUNK_DATA_BYTES_MAX = 0xffffffff - 8;
 
 /** Judges requests against one agreement. */
 export class RequestRules {
   readonly #sizeBytes: number;
   readonly #minimum: number;
   readonly #maximum: number;
+  readonly #readMaximum: number;
   readonly #readOnly: boolean;
   readonly #allocationContext: boolean;
   /** Set of the commands the export offers. */
@@ -66,6 +69,9 @@ export class RequestRules {
     this.#sizeBytes = one.sizeBytes;
     this.#minimum = agreement.blockSizesTold ? one.blockSize.minimum : 1;
     this.#maximum = one.blockSize.maximum;
+    this.#readMaximum = agreement.structuredReplies
+      ? Math.min(this.#maximum, CHUNK_DATA_BYTES_MAX)
+      : this.#maximum;
     this.#readOnly = one.readOnly;
     this.#allocationContext = agreement.allocationContext;
     this.#offered = offeredCommands(one);
@@ -94,7 +100,8 @@ export class RequestRules {
       if (!this.#allocationContext) return NO_CONTEXT;
       if (length === 0) return EMPTY_RANGE;
     }
-    if (length > this.#maximum && (CARRYING & bit(command)) !== 0) {
+    const maximum = command === NbdCommand.READ ? this.#readMaximum : this.#maximum;
+    if (length > maximum && (CARRYING & bit(command)) !== 0) {
       return (request.flags & CommandFlag.DF) !== 0 ? TOO_LONG_UNFRAGMENTED : TOO_LONG;
     }
     if (this.#minimum > 1 && !this.#aligned(offset, length)) return UNALIGNED;

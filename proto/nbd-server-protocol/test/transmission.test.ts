@@ -177,6 +177,23 @@ describe("the maximum block size", () => {
     expect(answer).toEqual(errorChunk(75, COOKIE, "too long to be sent as one chunk"));
   });
 
+  test("a READ is refused whose chunk is longer than its 32 bits can say: the length was cut, framing lost", () => {
+    const blockSize = { minimum: 1, preferred: 4096, maximum: 0xffffffff };
+    const exports = [anExport({ sizeBytes: 2 ** 40, blockSize })];
+    const rig = structuredRig({ exports });
+    rig.hold = true;
+    for (const length of [0xfffffff8, 0xffffffff]) {
+      const answer = ask(rig, { command: READ, length });
+      expect(answer).toEqual(errorChunk(22, COOKIE, "longer than the maximum block size"));
+    }
+    rig.send(header({ command: READ, length: 0xfffffff7 }));
+    expect(rig.seen.map((seen) => seen.length)).toEqual([0xfffffff7]);
+    const plain = inTransmission({ exports });
+    plain.hold = true;
+    plain.send(header({ command: READ, length: 0xffffffff }));
+    expect(plain.seen.map((seen) => seen.length)).toEqual([0xffffffff]);
+  });
+
   test("a READ with DF of 64 KiB comes in one chunk", () => {
     const rig = structuredRig();
     const answer = ask(rig, { command: READ, flags: CommandFlag.DF, offset: 4096, length: 65536 });

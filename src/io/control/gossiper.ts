@@ -124,9 +124,9 @@ export class Gossiper {
     if (link.client?.isOpen) return link.client;
     const { key, timing } = this.#options;
     const client = await ControlClient.connect(link.address, { key, purpose: "peer", timing });
-    if (this.#closed) {
+    if (this.#closed || this.#links.get(formatHostPort(link.address)) !== link) {
       client.close();
-      throw new ControlError("CLOSED", "the control plane is closed");
+      throw new ControlError("CLOSED", "this connection is not wanted any more");
     }
     link.client = client;
     return client;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { PageStatus } from "../../../proto/peer/index.ts";
+import { PageStatus, ResultStatus } from "../../../proto/peer/index.ts";
 import { limits } from "../../../src/base/limits.ts";
 import { pageOf } from "../server/test-client.ts";
-import { at, type Lost, ParityClient, Rig, xorOf } from "./rig.ts";
+import { at, hexOf, type Lost, ParityClient, Rig, xorOf } from "./rig.ts";
 
 const servers = [1, 2, 3, 4, 5, 6, 7, 8];
 
@@ -48,6 +48,48 @@ describe("when there are as many links as may be", () => {
     rig.wanted.length = 0;
     readAll(rig, clients.slice(1));
     expect(rig.wanted).toEqual([]);
+  });
+
+  it("other work of one client more was never done: it got no link as long as those of others were in use", () => {
+    const rig = new Rig({ capacityFrames: 4096 }, servers.length);
+    const clients = clientsOf(rig, limits.parityLinksMax / servers.length + 1);
+    const last = clients.pop()!;
+    const members = servers.map((server) => rig.memberOf(10 + server, server));
+    const sources = servers.map((server) => at(10 + server, server));
+    const compose = (): number[] => last.compose([{ group: 50, members, sources }]).statuses();
+    for (let i = 0; i < 2; i += 1) {
+      readAll(rig, clients);
+      // What was used just now is left to those who use it.
+      expect(compose()).toEqual([ResultStatus.UNREACHABLE]);
+      rig.pass(limits.parityLinkWaitMs / 2);
+    }
+    rig.pass(limits.parityLinkWaitMs / 2);
+    expect(compose()).toEqual([ResultStatus.OK]);
+    expect(rig.core.snapshot().links).toBe(limits.parityLinksMax);
+  });
+
+  it("a page that is rebuilt may take the place of the very link that its source came over", () => {
+    const rig = new Rig({ capacityFrames: 4096 }, servers.length + 1);
+    const clients = clientsOf(rig, limits.parityLinksMax / servers.length);
+    const [rebuilding, ...others] = clients as [ParityClient, ...ParityClient[]];
+    const target = servers.length + 1;
+    rebuilding.introduce([...servers, target]);
+    readAll(rig, clients);
+    rig.held.add(1);
+    const entry = { pageId: 11, checksum: rig.checksum(pageOf(11), 11), sources: [at(11, 1)] };
+    rebuilding.rebuild([{ ...entry, newPageId: 50, target }]).settle();
+    for (const client of others) client.recover([entry]).settle();
+    rig.pass(limits.parityLinkWaitMs + limits.tickMs);
+    const rest = servers.slice(1);
+    const sum = xorOf(...rest.map((server) => pageOf(10 + server)));
+    const sources = rest.map((server) => at(10 + server, server));
+    const lost = { pageId: 98, checksum: rig.checksum(sum, 98), sources };
+    for (const client of clients) expect(client.recover([lost]).statuses()).toEqual([PageStatus.OK]);
+    const [first] = rig.wires.filter((wire) => wire.identity === hexOf(1));
+    rig.deliver(first!, first!.answers.queuedBytes);
+    expect(rig.wires).not.toContain(first);
+    expect(rebuilding.statuses()).toEqual([ResultStatus.OK]);
+    expect(rig.servers.get(target)!.frameOf(hexOf(1), 50)).toBeGreaterThanOrEqual(0);
   });
 
   it("links that owe an answer are left alone, and the reader is told that its page cannot be had now", () => {

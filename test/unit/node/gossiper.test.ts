@@ -1,0 +1,74 @@
+import { connect, createServer, type Socket } from "node:net";
+import { afterEach, it } from "vitest";
+import { controlTiming } from "../../../src/base/control-limits.ts";
+import type { HostPort } from "../../../src/base/host-port.ts";
+import { silentLog } from "../../../src/base/log.ts";
+import { Prng } from "../../../src/base/prng.ts";
+import { Gossiper } from "../../../src/io/control/gossiper.ts";
+import { ControlPlane, newIdentity } from "../../../src/node/control-plane.ts";
+import { RecordingPort, tableOf } from "../membership/records.ts";
+
+const anyPort = { host: "127.0.0.1", port: 0 };
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+/** Passes bytes on to an address, and counts the connections that stand. */
+async function relayTo(
+  to: HostPort,
+): Promise<{ address: HostPort; sockets: Set<Socket>; made: () => number }> {
+  const sockets = new Set<Socket>();
+  let made = 0;
+  const server = createServer((socket) => {
+    made += 1;
+    sockets.add(socket);
+    const on = connect(to);
+    for (const one of [socket, on]) one.on("error", () => {});
+    socket.on("close", () => {
+      sockets.delete(socket);
+      on.destroy();
+    });
+    on.on("close", () => socket.destroy());
+    socket.pipe(on).pipe(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const { port } = server.address() as { port: number };
+  return { address: { host: "127.0.0.1", port }, sockets, made: () => made };
+}
+
+async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let waited = 0; !condition(); waited += 10) {
+    if (waited > 10_000) throw new Error(`never came about: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+it("a connection that was being made when the node's address changed stayed for ever", async () => {
+  const identity = newIdentity();
+  const peer = await ControlPlane.start({
+    ...{ listen: anyPort, seeds: [], name: "peer", role: "server", identity, log: silentLog },
+    self: () => ({ data: "127.0.0.1:7410", frames: { used: 0, free: 0, limit: 0 }, draining: false }),
+    port: new RecordingPort(),
+  });
+  cleanups.push(() => peer.close());
+  const relay = await relayTo(peer.address);
+  const prng = new Prng(1);
+  const timing = controlTiming;
+  const { table } = tableOf();
+  const seeds = [relay.address];
+  const gossiper = new Gossiper({ table, seeds, key: null, prng, timing, log: silentLog });
+  cleanups.push(() => gossiper.close());
+  gossiper.beat(0);
+  gossiper.reconnect();
+  gossiper.beat(0);
+  await until(() => relay.made() === 2 && table.isPresent(identity), "two connections");
+  await until(() => relay.sockets.size === 1, "one that stays");
+  gossiper.close();
+  await until(() => relay.sockets.size === 0, "none is left");
+});
