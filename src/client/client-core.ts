@@ -432,7 +432,7 @@ export class ClientCore implements LinkPort {
   }
 
   answered(link: ServerLink, latencyMs: number): void {
-    this.table.at(link.holder).observeLatency(latencyMs);
+    this.table.at(link.holder).answered(latencyMs, this.#nowMs);
   }
 
   pageHeld(link: ServerLink, frame: number): void {

@@ -5,7 +5,7 @@ import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { FrameTable } from "../client/frame-table.ts";
 import type { ServerLink } from "../client/server-link.ts";
-import type { ClientRecord } from "../server/client-table.ts";
+import type { ClientRecord, ClientTable } from "../server/client-table.ts";
 import type { DataServer } from "../server/data-server.ts";
 import type { FrameStore } from "../server/frame-store.ts";
 import { MemoryServerCore, type MemoryServerOptions, type ServerSnapshot } from "../server/memory-server.ts";
@@ -207,6 +207,11 @@ export class ParityServerCore implements DataServer {
   /** Where the parity pages are; for tests and simulation. */
   get store(): FrameStore {
     return this.#server.store;
+  }
+
+  /** Whose they are; for tests and simulation. */
+  get clients(): ClientTable {
+    return this.#server.clients;
   }
 
   frameOf(identity: string, pageId: number): number {

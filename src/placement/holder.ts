@@ -30,6 +30,8 @@ export class Holder {
   full = false;
   /** Smoothed time from request to answer. */
   latencyMs = 0;
+  /** It stood then: what it was asked at that time it has answered. */
+  stoodMs = 0;
   /** It gave bytes that are not what was sent, or lacked a page. */
   suspect = false;
   readonly role: HolderRole;
@@ -68,6 +70,12 @@ export class Holder {
     this.#capacity.limit = capacity.limit;
     this.#capacity.used = capacity.used;
     this.full = capacity.free === 0;
+  }
+
+  /** It has answered, at `nowMs`, what it was asked `ms` before. */
+  answered(ms: number, nowMs: number): void {
+    this.observeLatency(ms);
+    this.stoodMs = Math.max(this.stoodMs, nowMs - ms);
   }
 
   observeLatency(ms: number): void {

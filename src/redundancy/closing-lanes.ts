@@ -10,6 +10,8 @@ export interface Lane {
   /** How many groups are closing, those on their way included; and by the epoch in which they closed. */
   closing: number;
   readonly closingIn: Map<number, number>;
+  /** Since when nobody takes the parity of those in the queue, as far as known. */
+  stuckMs: number;
 }
 
 /**
@@ -44,7 +46,7 @@ export class ClosingLanes {
     const holder = this.#mirror ? this.#groups.holder[this.#groups.first(group)]! : NONE;
     let lane = this.#lanes.get(holder);
     if (lane === undefined) {
-      lane = { holder, queue: [], closing: 0, closingIn: new Map() };
+      lane = { holder, queue: [], closing: 0, closingIn: new Map(), stuckMs: Number.POSITIVE_INFINITY };
       if (holder !== NONE) this.#table.at(holder).references += 1;
       this.#lanes.set(holder, lane);
     }

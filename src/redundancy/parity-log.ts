@@ -52,6 +52,8 @@ export class ParityLog {
   readonly #groupOf: Int32Array;
   /** 1: what the accumulator has is on its way. */
   readonly #sent: Uint8Array;
+  /** When what each accumulator has began to wait for somebody to take it. */
+  readonly #waitsMs: Float64Array;
   readonly #lanes: ClosingLanes;
   /** Groups to be sent that came since all that can be was. */
   #fresh = 0;
@@ -86,6 +88,7 @@ export class ParityLog {
     this.#openMax = Math.min(RING / 2, Math.floor(options.port.accumulators / 2));
     this.#heldBack = Math.min(HELD_BACK, options.port.accumulators / 16);
     this.#sent = new Uint8Array(options.port.accumulators);
+    this.#waitsMs = new Float64Array(options.port.accumulators);
     this.#groupOf = new Int32Array(options.port.accumulators).fill(NONE);
   }
 
@@ -221,6 +224,7 @@ export class ParityLog {
     // Until it is sent it means no page, also none of a group that had this number before.
     this.#groups.parityId[group] = NO_PAGE;
     this.#lanes.enter(group, this.#epoch);
+    this.#waitsMs[this.#groups.accumulator[group]!] = this.#nowMs;
     if (this.#fresh === 0) this.#firstToSendMs = this.#nowMs;
     this.#fresh += 1;
   }
@@ -292,7 +296,9 @@ export class ParityLog {
     for (const lane of this.#lanes.all) {
       if (lane.queue.length === 0) continue;
       this.#lanes.sortOut(lane);
-      if (this.#nobodyTakes(lane)) stuck += lane.queue.length;
+      const isStuck = this.#nobodyTakes(lane);
+      lane.stuckMs = isStuck ? Math.min(lane.stuckMs, nowMs) : Number.POSITIVE_INFINITY;
+      if (isStuck) stuck += lane.queue.length;
       else if (!this.#sendAll(lane)) this.#hurry = true;
     }
     if (this.#options.mirror) this.#shed(stuck - this.#port.accumulators * STUCK_SHARE);
@@ -332,7 +338,7 @@ export class ParityLog {
       for (let at = lane.queue.length - 1; left > 0 && at >= 0; at -= 1) {
         const group = lane.queue[at]!;
         // Where the page itself is out of reach, or not as it should be, the accumulator may be all that is left of it.
-        if (!this.#options.isHeld(group)) continue;
+        if (!this.#options.isHeld(group) || !this.#stoodSince(group, lane)) continue;
         lane.queue.splice(at, 1);
         left -= 1;
         this.#unsettle(group);
@@ -340,6 +346,15 @@ export class ParityLog {
         this.#options.settled(group);
       }
     }
+  }
+
+  /**
+   * True if the page's server is known to have stood while its page counted as unprotected already: one that was gone
+   * by then, unnoticed, was lost when the accumulator made up for it.
+   */
+  #stoodSince(group: number, { holder, stuckMs }: Lane): boolean {
+    const { stoodMs } = this.#port.table.at(holder);
+    return stoodMs > Math.max(stuckMs, this.#waitsMs[this.#groups.accumulator[group]!]!);
   }
 
   #send(group: number): boolean {
@@ -379,6 +394,7 @@ export class ParityLog {
   returned(accumulator: number): void {
     const group = this.#groupOf[accumulator]!;
     this.#sent[accumulator] = 0;
+    this.#waitsMs[accumulator] = this.#nowMs;
     // Where it may be held all the same, it is in vain: it is sent again under another id.
     this.#groups.parityId[group] = NO_PAGE;
     this.#hurry = true;

@@ -33,6 +33,7 @@ export function checkHeld(user: SimUser, slot: number, nodes: SimNodes): void {
   if (server === undefined) return;
   const pageId = core.slots.pageId(slot);
   const frame = server.core.frameOf(identity, pageId);
+  if (nodes.hasVanished(holder.identity, identity, pageId)) return;
   if (frame < 0) fail(`"${server.address}" does not hold its page ${pageId}`);
   if (nodes.rot.has(holder.identity, identity, pageId)) return;
   server.core.readFrame(frame, page, 0);

@@ -8,11 +8,12 @@ const xored = new Uint32Array(PAGE_BYTES / 4);
 const part = new Uint8Array(PAGE_BYTES);
 const words = new Uint32Array(part.buffer);
 
-/** Groups of a client, at any time; `share` of them are looked at closely. */
+/** Groups of a client, at any time; those that are `chosen` are looked at closely. */
 export function checkGroups(client: SimClient, nodes: SimNodes, chosen: () => boolean): void {
   visitGroups(client, (group) => {
     if (group.state !== "parting") checkDistinct(client, group);
-    if (group.state === "protected" && chosen()) checkParity(client, group, nodes);
+    if (group.state !== "protected" || !chosen() || hasVanished(client, group, nodes)) return;
+    checkParity(client, group, nodes);
   });
 }
 
@@ -45,10 +46,20 @@ function checkParity(client: SimClient, group: GroupView, nodes: SimNodes): void
   }
 }
 
+/** The members' pages and the parity page, each with its server. */
+const partsOf = ({ members, holder, id }: GroupView): { holder: string | undefined; pageId: number }[] => [
+  ...members,
+  { holder, pageId: id },
+];
+
 /** A page of the group, or its parity page, has gone bad in the memory of its server. */
 function hasRotten({ identity }: SimClient, group: GroupView, { rot }: SimNodes): boolean {
-  const parts = [...group.members, { holder: group.holder, pageId: group.id }];
-  return parts.some(({ holder, pageId }) => rot.has(holder, identity, pageId));
+  return partsOf(group).some(({ holder, pageId }) => rot.has(holder, identity, pageId));
+}
+
+/** A page of the group, or its parity page, is not where it was, although its server stands. */
+function hasVanished({ identity }: SimClient, group: GroupView, nodes: SimNodes): boolean {
+  return partsOf(group).some(({ holder, pageId }) => nodes.hasVanished(holder, identity, pageId));
 }
 
 function addPart(
@@ -71,16 +82,23 @@ export function checkGroupsQuiet(client: SimClient, nodes: SimNodes): void {
   visitGroups(client, (group) => {
     if (["closing", "parting", "unprotected"].includes(group.state)) fail(client, group, "when all is quiet");
     if (!group.members.some((member) => member.live)) fail(client, group, "has no live page");
+    if (group.state === "protected" && hasVanished(client, group, nodes))
+      fail(client, group, "misses a page that vanished from its server when all is quiet");
     if (group.state === "protected" && !nodes.lives(group.holder))
       fail(client, group, "is on a server that is gone");
     for (const { holder, pageId } of group.members) {
       if (!nodes.lives(holder)) fail(client, group, `has page ${pageId} on a server that is gone`);
     }
     // In an open group it is found when it is read, or once the group has closed.
-    if (group.state === "protected" && hasRotten(client, group, nodes))
+    if (group.state === "protected" && hasRotten(client, group, nodes) && !isBadCopy(client, group, nodes))
       fail(client, group, `has a page gone bad when all is quiet: ${nodes.rot.where}`);
     if (group.state === "protected") checkDescribed(client, group, nodes);
   });
+}
+
+/** The copy of a mirrored page is what has gone bad: nobody looks at it before it is needed. */
+function isBadCopy({ core, identity }: SimClient, group: GroupView, { rot }: SimNodes): boolean {
+  return core.redundancy.mode === "mirror" && rot.has(group.holder, identity, group.id);
 }
 
 /**

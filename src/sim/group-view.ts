@@ -7,7 +7,7 @@ export interface MemberView {
   readonly pageId: number;
   readonly slot: number;
   readonly checksum: number;
-  /** Identity of the memory server that has it. */
+  /** Identity of the memory server that has it; a name of its own for what a server is known not to have any more. */
   readonly holder: string;
   /** The slot still means it. */
   readonly live: boolean;
@@ -39,7 +39,6 @@ const STATES: Readonly<Record<number, GroupView["state"]>> = {
 export function visitGroups({ core }: SimClient, visit: (group: GroupView) => void): void {
   const { groups } = core.redundancy;
   if (groups === undefined) return;
-  const { table } = core;
   for (let group = 0; group < groups.end; group += 1) {
     const state = STATES[groups.state[group]!];
     if (state === undefined) continue;
@@ -49,14 +48,21 @@ export function visitGroups({ core }: SimClient, visit: (group: GroupView) => vo
         pageId: groups.pageId[m]!,
         slot: groups.slot[m]!,
         checksum: groups.checksum[m]!,
-        holder: table.at(groups.holder[m]!).identity,
+        holder: nameOf(core, groups.holder[m]!),
         live: groups.alive[m] === 1,
       });
     }
-    const holder = state === "protected" ? table.at(groups.parityHolder[group]!).identity : undefined;
+    const holder = state === "protected" ? nameOf(core, groups.parityHolder[group]!) : undefined;
     const sentTo = state === "closing" ? whereSent(core, group) : undefined;
     visit({ id: groups.parityId[group]!, state, holder, sentTo, members });
   }
+}
+
+/** What the client takes for the server of this row: not that which stands, if the row is of its past. */
+function nameOf({ table }: SimClient["core"], row: number): string {
+  const holder = table.at(row);
+  const standing = table.byIdentity(holder.identity) ?? holder;
+  return standing === holder ? holder.identity : `what ${holder.identity} was`;
 }
 
 /** Where the parity page of a closing group is on its way to, or from where its acknowledgement is. */

@@ -4,19 +4,27 @@ import { Place } from "../slots/slot-map.ts";
 import { type GroupView, isAccumulated, unprotectedPages, visitGroups } from "./group-view.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { PageHolder, SimNode } from "./sim-node.ts";
-import type { SimNodes } from "./sim-nodes.ts";
+import type { HeldPage, SimNodes } from "./sim-nodes.ts";
 import type { SimOptions } from "./sim-options.ts";
 import type { SimUser } from "./sim-user.ts";
 import type { Trace } from "./trace.ts";
 import { Violation } from "./violation.ts";
 
-/** A page that a server held when it died, and that its client has not yet heard of. */
+/** A page that a server held until it died or that vanished from it, and that its client has not yet heard of. */
 interface LatePage {
   readonly user: SimUser;
   readonly pageId: number;
   readonly slot: number;
   readonly page: Uint8Array;
   readonly sinceMs: number;
+}
+
+/** Pages that one server alone had when it died, of which their client has the XOR of their groups itself. */
+interface KeptPages {
+  readonly user: SimUser;
+  readonly slots: Map<number, number>;
+  /** So many pages it said to be unprotected: of these it may give the XOR up in favour of others. */
+  left: number;
 }
 
 /** No acknowledgement comes later than so long after its sender died. */
@@ -27,7 +35,8 @@ const SOON_MS = 500;
 /**
  * Which pages may be lost, by looking at what servers really hold: when servers die, a page that was on one of them
  * may be lost if its group misses another part. If one server died alone, when all was protected since the last
- * death, then only pages may that their client has said to be unprotected.
+ * death, then only pages may that their client has said to be unprotected. Pages that vanish from a server are, to
+ * their client, a death of that server.
  */
 export class Losses {
   readonly #options: SimOptions;
@@ -37,6 +46,7 @@ export class Losses {
   /** Pages that may be lost already, by client. */
   readonly #lost = new Map<SimClient, Set<number>>();
   #late: LatePage[] = [];
+  #kept: KeptPages[] = [];
   #clear = true;
   /** The last death was of one server, when all was protected. */
   #strict = true;
@@ -76,8 +86,9 @@ export class Losses {
     return whole && this.#deadSlots(client).every((slot) => lost.has(client.core.slots.pageId(slot)));
   }
 
-  /** True while acknowledgements of the dead are likely to come. */
-  awaitsLate(nowMs: number): boolean {
+  /** True while acknowledgements of the dead are likely to come, or XORs of their pages may be given up. */
+  awaitsMore(nowMs: number): boolean {
+    if (this.#kept.length > 0) return true;
     return this.#late.some(({ sinceMs }) => nowMs - sinceMs < SOON_MS);
   }
 
@@ -124,6 +135,27 @@ export class Losses {
     }
   }
 
+  /** The server stands, but has these pages of a client no more. */
+  vanished(node: SimNode, client: SimClient, pages: readonly HeldPage[], nowMs: number): void {
+    const user = this.#users.find((each) => each.client === client)!;
+    this.#nodes.vanish(node.identity, client.identity, pages);
+    if (this.#options.redundancy === "none") {
+      for (const { slot, page } of pages) user.model.lose(slot, page);
+      return;
+    }
+    this.#strict = this.look();
+    this.#clear = false;
+    if (this.#strict) this.#kept = [];
+    for (const kept of this.#kept) kept.left = Number.POSITIVE_INFINITY;
+    this.#keep(user, this.#loseUncovered(user, this.#strict, nowMs));
+    if (node.role === "parity") return;
+    const { slots, redundancy } = client.core;
+    for (const { pageId, slot, page } of pages) {
+      if (slot >= slots.slots || redundancy.groups!.find(slot, pageId) !== NONE) continue;
+      this.#late.push({ user, pageId, slot, page, sinceMs: nowMs });
+    }
+  }
+
   /**
    * Until a client hears of it, it may merge groups that lost a page each, which then have lost two. (One server that
    * dies alone takes one page of a merged group, too.)
@@ -137,18 +169,48 @@ export class Losses {
   died(nodes: readonly SimNode[], nowMs: number): void {
     this.#strict = this.#options.redundancy !== "none" && nodes.length === 1 && this.look();
     this.#clear = false;
+    if (this.#strict) this.#kept = [];
+    for (const kept of this.#kept) kept.left = Number.POSITIVE_INFINITY;
     for (const user of this.#users) {
       if (this.#options.redundancy === "none") loseAll(user, nodes);
       else {
-        this.#loseUncovered(user, this.#strict, nowMs);
+        this.#keep(user, this.#loseUncovered(user, this.#strict, nowMs));
         this.#expectLate(user, nodes, nowMs);
       }
     }
   }
 
-  #loseUncovered(user: SimUser, strict: boolean, nowMs: number): void {
-    const { client, model } = user;
-    const { slots, table } = client.core;
+  /** A client that does not know yet that a server died gives up what it has of that server's pages. */
+  lookForGivenUp(nowMs: number): void {
+    for (const kept of this.#kept) {
+      const { client } = kept.user;
+      const { slots, redundancy } = client.core;
+      const groups = redundancy.groups!;
+      for (const [slot, pageId] of kept.slots) {
+        const isMeant = slots.place(slot) >= Place.FIRST_HOLDER && slots.pageId(slot) === pageId;
+        const state = isMeant ? groups.state[groups.groupOf(groups.liveOf(slot))] : GroupState.FREE;
+        if (state === GroupState.OPEN || state === GroupState.CLOSING) continue;
+        kept.slots.delete(slot);
+        if (state === GroupState.BARE) this.#giveUp(kept, slot, nowMs);
+      }
+    }
+    this.#kept = this.#kept.filter((kept) => kept.slots.size > 0);
+  }
+
+  #giveUp(kept: KeptPages, slot: number, nowMs: number): void {
+    const { host } = kept.user.client;
+    if (kept.left <= 0)
+      throw new Violation(nowMs, `${host}: slot ${slot} was protected when its server died, and is given up`);
+    kept.left -= 1;
+    this.#trace.event(
+      `${host}: the page of slot ${slot} was unprotected when its server died, and is given up`,
+    );
+    this.#lose(kept.user, slot);
+  }
+
+  #loseUncovered(user: SimUser, strict: boolean, nowMs: number): number {
+    const { client } = user;
+    const { slots } = client.core;
     const lost = this.#lostOf(client);
     const groups = new Map<number, GroupView>();
     visitGroups(client, (group) => {
@@ -168,13 +230,33 @@ export class Losses {
         `${client.host}: pages may be lost, ${unprotectedPages(client)} unprotected: slots ${uncovered}`,
       );
     }
-    for (const slot of uncovered) {
-      const pageId = slots.pageId(slot);
-      const { identity } = table.at(slots.place(slot) - Place.FIRST_HOLDER);
-      lost.add(pageId);
-      const page = this.#nodes.pageOf(identity, client.identity, pageId);
-      if (page !== undefined) model.lose(slot, page);
+    for (const slot of uncovered) this.#lose(user, slot);
+    return uncovered.length;
+  }
+
+  /** A death has cost the client so many pages; others are with it alone. After two deaths any of them may go. */
+  #keep(user: SimUser, uncovered: number): void {
+    const { slots, redundancy } = user.client.core;
+    const groups = redundancy.groups!;
+    const left = this.#strict ? unprotectedPages(user.client) - uncovered : Number.POSITIVE_INFINITY;
+    const kept = { user, slots: new Map<number, number>(), left };
+    for (const slot of this.#deadSlots(user.client)) {
+      const state = groups.state[groups.groupOf(groups.liveOf(slot))];
+      const isKept = state === GroupState.OPEN || state === GroupState.CLOSING;
+      if (isKept && !this.#lostOf(user.client).has(slots.pageId(slot)))
+        kept.slots.set(slot, slots.pageId(slot));
     }
+    this.#kept.push(kept);
+  }
+
+  /** The page that the slot means may be lost. */
+  #lose({ client, model }: SimUser, slot: number): void {
+    const { slots, table } = client.core;
+    const pageId = slots.pageId(slot);
+    const { identity } = table.at(slots.place(slot) - Place.FIRST_HOLDER);
+    this.#lostOf(client).add(pageId);
+    const page = this.#nodes.pageOf(identity, client.identity, pageId);
+    if (page !== undefined) model.lose(slot, page);
   }
 
   /** Parts of the group, `except` this page, that no living server has and the client has not either. */
@@ -194,18 +276,20 @@ export class Losses {
    */
   #hasXor(client: SimClient, group: GroupView): boolean {
     if (!isAccumulated(group)) return this.#nodes.holds(group.holder, client.identity, group.id);
-    if (group.sentTo === undefined || this.#nodes.lives(group.sentTo)) return true;
+    if (group.sentTo === undefined || this.#nodes.holds(group.sentTo, client.identity, group.id)) return true;
     return this.#nodes.pageOf(group.sentTo, client.identity, group.id) === undefined;
   }
 
-  /** Slots whose page is on a dead server. */
+  /** Slots whose page is on a dead server, or has vanished. */
   #deadSlots(client: SimClient): number[] {
     const { slots, table } = client.core;
     const found: number[] = [];
     for (let slot = 0; slot < slots.slots; slot += 1) {
       const place = slots.place(slot);
       if (place < Place.FIRST_HOLDER) continue;
-      if (!this.#nodes.lives(table.at(place - Place.FIRST_HOLDER).identity)) found.push(slot);
+      const { identity } = table.at(place - Place.FIRST_HOLDER);
+      const isGone = this.#nodes.hasVanished(identity, client.identity, slots.pageId(slot));
+      if (isGone || !this.#nodes.lives(identity)) found.push(slot);
     }
     return found;
   }

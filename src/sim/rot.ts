@@ -10,6 +10,8 @@ interface RottenPage {
   readonly pageId: number;
   readonly at: number;
   readonly byte: number;
+  /** What it was. */
+  readonly right: number;
 }
 
 /** Bytes that change in the memory of servers, in one page at a time: its group can make up for that. */
@@ -37,6 +39,13 @@ export class Rot {
     return frame >= 0 && this.#bytes[at] === byte;
   }
 
+  /** The byte is as it was again, if it is still there. */
+  heal(): void {
+    const page = this.#page;
+    if (page === undefined || !this.#isStillWrong(page)) return;
+    this.#put(page, page.right);
+  }
+
   /** True if what this server has as this page is wrong. */
   has(server: string | undefined, client: string, pageId: number): boolean {
     const page = this.#page;
@@ -51,15 +60,24 @@ export class Rot {
     const drawn = pages[this.#prng.below(Math.max(1, pages.length))];
     if (drawn === undefined) return;
     const [client, pageId, frame] = drawn;
+    node.core.readFrame(frame, this.#bytes, 0);
     const at = this.#prng.below(PAGE_BYTES);
-    const { store } = node.core;
-    const meta = newPageMeta();
-    store.describe(frame, store.ownerOf(frame), meta);
-    store.read(frame, 1, this.#bytes, 0);
-    const byte = this.#bytes[at]! ^ (1 << this.#prng.below(8));
-    this.#bytes[at] = byte;
-    store.rewrite(frame, meta, this.#bytes, 0);
-    this.#page = { node, client, pageId, at, byte };
+    const right = this.#bytes[at]!;
+    const byte = right ^ (1 << this.#prng.below(8));
+    const page = { node, client, pageId, at, byte, right };
+    this.#put(page, byte);
+    this.#page = page;
     this.count += 1;
+  }
+
+  /** Changes the byte where it is. */
+  #put({ node, client, pageId, at }: RottenPage, byte: number): void {
+    const { core } = node;
+    const frame = core.frameOf(client, pageId);
+    const meta = newPageMeta();
+    core.store.describe(frame, core.store.ownerOf(frame), meta);
+    core.readFrame(frame, this.#bytes, 0);
+    this.#bytes[at] = byte;
+    core.store.rewrite(frame, meta, this.#bytes, 0);
   }
 }

@@ -1,4 +1,5 @@
 import type { Capacity } from "../../proto/peer/index.ts";
+import type { ClientTable } from "../server/client-table.ts";
 import type { FrameStore } from "../server/frame-store.ts";
 import type { Listener } from "./network.ts";
 import type { End } from "./wire.ts";
@@ -10,6 +11,7 @@ export interface PageHolder {
   frameOf(identity: string, pageId: number): number;
   readFrame(frame: number, into: Uint8Array, at: number): void;
   readonly store: FrameStore;
+  readonly clients: ClientTable;
   check(): void;
   /** A parity server: what it knows of a group; false if nothing. */
   visitMembers?(

@@ -3,6 +3,26 @@ import type { Prng } from "../base/prng.ts";
 import { Rot } from "./rot.ts";
 import type { SimNode } from "./sim-node.ts";
 
+/** A page that a server has. */
+export interface HeldPage {
+  readonly pageId: number;
+  readonly slot: number;
+  readonly frame: number;
+  readonly page: Uint8Array;
+}
+
+/** What a server holds of a client. */
+export function pagesOf({ core }: SimNode, client: string): HeldPage[] {
+  const pages: HeldPage[] = [];
+  core.visitPages((identity, pageId, slot, frame) => {
+    if (identity !== client) return;
+    const page = new Uint8Array(PAGE_BYTES);
+    core.readFrame(frame, page, 0);
+    pages.push({ pageId, slot, frame, page });
+  });
+  return pages;
+}
+
 /** Others hear of a server so long after it started. */
 const GOSSIP_MS = 700;
 /** Nothing having been heard of one for so long, others take it for down. */
@@ -16,6 +36,8 @@ export class SimNodes {
   readonly #dead = new Map<string, SimNode>();
   readonly #knownFromMs = new Map<string, number>();
   readonly #diedMs = new Map<string, number>();
+  /** What servers had that do not have it any more, although they did not die, by server, client and page. */
+  readonly #vanished = new Map<string, Uint8Array>();
 
   constructor(prng: Prng) {
     this.rot = new Rot(prng);
@@ -63,11 +85,20 @@ export class SimNodes {
     return (this.byIdentity(server)?.core.frameOf(client, pageId) ?? -1) >= 0;
   }
 
-  /** A client's page as a server has it, or had it when it died; undefined if it had none. */
+  vanish(server: string, client: string, pages: readonly HeldPage[]): void {
+    for (const { pageId, page } of pages) this.#vanished.set(`${server}/${client}/${pageId}`, page);
+  }
+
+  /** True if the server does not have the client's page any more, although it may stand. */
+  hasVanished(server: string | undefined, client: string, pageId: number): boolean {
+    return this.#vanished.has(`${server}/${client}/${pageId}`) && !this.holds(server, client, pageId);
+  }
+
+  /** A client's page as a server has it, or had it last; undefined if it had none. */
   pageOf(server: string, client: string, pageId: number): Uint8Array | undefined {
     const core = (this.#living.get(server) ?? this.#dead.get(server))?.core;
     const frame = core?.frameOf(client, pageId) ?? -1;
-    if (core === undefined || frame < 0) return undefined;
+    if (core === undefined || frame < 0) return this.#vanished.get(`${server}/${client}/${pageId}`);
     const copy = new Uint8Array(PAGE_BYTES);
     core.readFrame(frame, copy, 0);
     return copy;

@@ -1,3 +1,4 @@
+import { limits } from "../base/limits.ts";
 import { Prng } from "../base/prng.ts";
 
 /** Everything that a run is made of; all of it follows from the seed unless it is given. */
@@ -29,6 +30,17 @@ export interface SimOptions {
   scrubPerTick: number;
   /** Mean time between two pages that go bad in the memory of a server; Infinity: none does. */
   rotEveryMs: number;
+  /** Mean time between two changes of what some server lends; Infinity: all lend all the time what they have. */
+  lendEveryMs: number;
+  /**
+   * Mean time between two occasions for pages to vanish from a server that stands, Infinity: there are none; and the
+   * share of them that are connections cut off for about the grace time.
+   */
+  vanishEveryMs: number;
+  cutOffShare: number;
+  /** How long servers keep the pages of a client that is cut off, and how many they then free in a tick. */
+  clientGraceMs: number;
+  reapFramesPerTick: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -150,8 +162,28 @@ function drawRedundancy(prng: Prng, given: Partial<SimOptions>): Partial<SimOpti
   return { ...more, scrubPerTick: 1, rotEveryMs: oneOf(prng, [500, 2_000, 10_000]) };
 }
 
+/** Misfortunes that came to be drawn later: by a chance of their own, so that all else stays as it was. */
+function drawMore(prng: Prng, redundancy: Redundancy): Partial<SimOptions> {
+  const never = Number.POSITIVE_INFINITY;
+  const sometimes = (share: number, values: readonly number[]): number =>
+    prng.chance(share) ? oneOf(prng, values) : never;
+  const more = {
+    lendEveryMs: sometimes(0.25, [200, 2_000, 10_000]),
+    vanishEveryMs: sometimes(0.3, [500, 2_000, 8_000]),
+    cutOffShare: oneOf(prng, [0, 0.5, 1]),
+    clientGraceMs: oneOf(prng, [1_000, 4_000, 10_000]),
+    reapFramesPerTick: oneOf(prng, [1, 10, 10_000]),
+  };
+  if (more.vanishEveryMs === never) more.clientGraceMs = limits.clientGraceMs;
+  const rotEveryMs = sometimes(0.3, [500, 2_000, 10_000]);
+  return redundancy === "mirror" ? { ...more, rotEveryMs } : more;
+}
+
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
 const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.below(values.length)]!;
+
+/** Added to a seed for what was drawn from the start no more. */
+const MORE = 4_000_003;
 
 /** The options of a seed's run. */
 export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimOptions {
@@ -200,6 +232,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       parityWorkFrames: 0,
       scrubPerTick: 0,
       rotEveryMs: Number.POSITIVE_INFINITY,
+      ...{ lendEveryMs: Number.POSITIVE_INFINITY, vanishEveryMs: Number.POSITIVE_INFINITY, cutOffShare: 0 },
+      ...{ clientGraceMs: limits.clientGraceMs, reapFramesPerTick: limits.reapFramesPerTickMax },
       accumulators: 0,
       operationsMax: 1,
       lostAfterMs: 1_000,
@@ -207,7 +241,9 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     },
   };
   const blocksMore = prng.below(16);
-  const options: SimOptions = { ...drawn, ...drawRedundancy(prng, given), ...given };
+  const protection = drawRedundancy(prng, given);
+  const more = drawMore(new Prng(seed + MORE), protection.redundancy!);
+  const options: SimOptions = { ...drawn, ...protection, ...more, ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
   options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + blocksMore;

@@ -22,6 +22,8 @@ export interface SimServerOptions {
   readBytes: number;
   queueBytesSoft: number;
   listScanFrames: number;
+  clientGraceMs: number;
+  reapFramesPerTick: number;
   blocks: { soft: number; max: number };
   prover: Prover | undefined;
 }
@@ -38,6 +40,8 @@ export function coreOptions(options: SimServerOptions, port: SimDataPort) {
     hashSeed: prng.next(),
     blocks: { pool: port.pool, ...options.blocks },
     clientsMax: 8,
+    clientGraceMs: options.clientGraceMs,
+    reapFramesPerTick: options.reapFramesPerTick,
     storeChunkBytes: 64 * 4096,
     queueBytesSoft: options.queueBytesSoft,
     listScanFramesMax: options.listScanFrames,

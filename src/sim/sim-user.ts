@@ -17,6 +17,8 @@ const EIO = 5;
 const CLOG_MS_MAX = 8_000;
 /** A slot's page is not looked at more often. */
 const LOOK_MS = 50;
+/** Between two reads of which none is to wait for another. */
+export const SLOWLY_MS = 50;
 
 export interface SimUserOptions {
   queue: EventQueue;
@@ -350,17 +352,26 @@ export class SimUser implements NbdPeerPort {
   // The end
 
   /** Reads the whole device once, some at a time. */
-  readAll(fromSlot = 0): void {
-    const { slots, pagesPerRequestMax } = this.#options;
+  readAll(): void {
+    this.#readFrom(0, this.#options.pagesPerRequestMax, 0.01);
+  }
+
+  /** Reads the whole device once, page by page, so that each is had from its server. */
+  readSlowly(): void {
+    this.#readFrom(0, 1, SLOWLY_MS);
+  }
+
+  #readFrom(fromSlot: number, pagesMax: number, everyMs: number): void {
+    const { slots } = this.#options;
     if (fromSlot >= slots) return;
     const peer = [...this.peers].find((each) => each.ready && !each.leaving && each.outstanding.size < 8);
     if (peer === undefined) {
-      this.process.after(5, () => this.readAll(fromSlot));
+      this.process.after(5, () => this.#readFrom(fromSlot, pagesMax, everyMs));
       return;
     }
-    const pages = Math.min(slots - fromSlot, pagesPerRequestMax);
+    const pages = Math.min(slots - fromSlot, pagesMax);
     this.read(peer, { offset: fromSlot * PAGE_BYTES, length: pages * PAGE_BYTES });
-    this.process.after(0.01, () => this.readAll(fromSlot + pages));
+    this.process.after(everyMs, () => this.#readFrom(fromSlot + pages, pagesMax, everyMs));
   }
 }
 

@@ -8,6 +8,7 @@ import { EventQueue } from "./event-queue.ts";
 import { Faults, type Victims } from "./faults.ts";
 import { checkGroups } from "./group-checkers.ts";
 import { unprotectedPages } from "./group-view.ts";
+import { Lending } from "./lending.ts";
 import { Losses } from "./losses.ts";
 import { Network } from "./network.ts";
 import { SimClient } from "./sim-client.ts";
@@ -17,8 +18,9 @@ import { drawOptions, type SimOptions } from "./sim-options.ts";
 import { SimParity } from "./sim-parity.ts";
 import { simProver } from "./sim-prover.ts";
 import { SimServer, type SimServerOptions } from "./sim-server.ts";
-import { SimUser } from "./sim-user.ts";
+import { SimUser, SLOWLY_MS } from "./sim-user.ts";
 import { Trace } from "./trace.ts";
+import { Vanishing } from "./vanishing.ts";
 import { Violation } from "./violation.ts";
 
 /** After everything is whole: all requests are answered within this time, */
@@ -60,6 +62,8 @@ export interface SimResult {
   lostReads: number;
   /** Pages that went bad in the memory of a server. */
   rotten: number;
+  /** Times at which pages vanished from a server that stood. */
+  vanished: number;
 }
 
 /** One run: a cluster, its users and its misfortunes, all of it from one seed. */
@@ -75,6 +79,8 @@ export class Simulation implements Victims {
   readonly #users: SimUser[] = [];
   readonly #losses: Losses;
   readonly #faults: Faults;
+  readonly #lending: Lending;
+  readonly #vanishing: Vanishing;
   readonly #hooks: Hooks;
   #lives = 0;
 
@@ -86,6 +92,12 @@ export class Simulation implements Victims {
     this.#network = new Network(this.#queue, this.#prng.next(), options);
     this.#prover = options.keyed ? simProver : undefined;
     this.#nodes = new SimNodes(new Prng(options.seed + 2_000_003));
+    this.#vanishing = new Vanishing({
+      ...{ queue: this.#queue, prng: new Prng(options.seed + 6_000_003), trace: this.#trace, options },
+      ...{ network: this.#network, clients: this.clients, nodes: () => this.nodes() },
+      mayLose: () => this.mayKill(),
+      vanished: (node, client, pages) => this.#losses.vanished(node, client, pages, this.#queue.nowMs),
+    });
     const servers = Array.from({ length: options.servers }, (_, i) => `server${i}`);
     const parity = Array.from({ length: options.parityServers }, (_, i) => `parity${i}`);
     for (const address of servers) this.#startServer(address, this.#capacity());
@@ -98,6 +110,10 @@ export class Simulation implements Victims {
     this.#losses = new Losses(options, this.#nodes, this.#users, this.#trace);
     const prng = new Prng(this.#prng.next());
     this.#faults = new Faults(this.#queue, prng, options, this.#network, this, this.#trace);
+    this.#lending = new Lending({
+      ...{ queue: this.#queue, prng: new Prng(options.seed + 5_000_003), trace: this.#trace },
+      ...{ nodes: () => this.nodes(), everyMs: options.lendEveryMs, untilMs: options.chaosMs },
+    });
     this.#queue.after(this.#prng.below(1000), () => this.#checkBooks());
     if (options.redundancy !== "none") this.#lookForLosses();
     if (options.rotEveryMs < Number.POSITIVE_INFINITY) this.#rot(new Prng(options.seed + 3_000_003));
@@ -131,6 +147,8 @@ export class Simulation implements Victims {
       readBytes: options.readBytes,
       queueBytesSoft: options.serverQueueBytesSoft,
       listScanFrames: options.listScanFrames,
+      clientGraceMs: options.clientGraceMs,
+      reapFramesPerTick: options.reapFramesPerTick,
       blocks: { soft: Math.ceil(options.serverBlocks / 2), max: options.serverBlocks },
       prover: this.#prover,
     };
@@ -141,6 +159,7 @@ export class Simulation implements Victims {
     this.#nodes.add(server);
     this.#network.set(address, server);
     this.#hooks.server?.(server);
+    this.#vanishing.watch(server);
   }
 
   #startParity(address: string, capacityFrames: number): void {
@@ -154,6 +173,7 @@ export class Simulation implements Victims {
     this.#nodes.add(parity);
     this.#network.set(address, parity);
     this.#hooks.parity?.(parity);
+    this.#vanishing.watch(parity);
   }
 
   #startClient(host: string, addresses: { servers: string[]; parity: string[] }): void {
@@ -212,7 +232,10 @@ export class Simulation implements Victims {
   }
 
   #checkBooks(): void {
-    for (const node of this.nodes()) checkServer(node);
+    for (const node of this.nodes()) {
+      checkServer(node);
+      this.#lending.check(node);
+    }
     const close = Math.max(1, this.options.slots / 64);
     for (const client of this.clients) {
       checkGroups(client, this.#nodes, () => this.#prng.chance(1 / close));
@@ -226,14 +249,19 @@ export class Simulation implements Victims {
     const { nowMs } = this.#queue;
     this.#losses.lookForLate(nowMs);
     this.#losses.lookForMerged(nowMs);
-    this.#queue.after(this.#losses.awaitsLate(nowMs) ? LOOK_LATE_MS : LOOK_MS, () => this.#lookForLosses());
+    this.#losses.lookForGivenUp(nowMs);
+    this.#queue.after(this.#losses.awaitsMore(nowMs) ? LOOK_LATE_MS : LOOK_MS, () => this.#lookForLosses());
   }
 
-  /** Bytes change in the memory of servers, where all is protected but for the page that is hit. */
+  /**
+   * Bytes change in the memory of servers, where all is protected but for the page that is hit. Nobody looks at the
+   * copies of a mirror: some of them become good by themselves, so that others may go bad, and servers die.
+   */
   #rot(prng: Prng): void {
-    const { rotEveryMs, chaosMs } = this.options;
+    const { rotEveryMs, chaosMs, redundancy } = this.options;
     this.#queue.after(prng.below(2 * rotEveryMs), () => {
       if (this.#queue.nowMs >= chaosMs) return;
+      if (redundancy === "mirror" && prng.chance(0.3)) this.#nodes.rot.heal();
       const node = this.nodes()[prng.below(this.nodes().length)];
       if (node !== undefined && this.#losses.allProtected && this.#nodes.rot.where === undefined) {
         this.#nodes.rot.strike(node);
@@ -300,14 +328,15 @@ export class Simulation implements Victims {
       events: this.#queue.ran,
       requests: sum((user) => user.requests),
       answers: sum((user) => user.answers),
-      faults: this.#faults.counts + this.#nodes.rot.count,
+      faults: this.#faults.counts + this.#lending.count + this.#vanishing.count + this.#nodes.rot.count,
       lostReads: sum((user) => user.lostReads),
       rotten: this.#nodes.rot.count,
+      vanished: this.#vanishing.count,
     };
   }
 
   #phases(): void {
-    const { chaosMs, slots } = this.options;
+    const { chaosMs, slots, redundancy } = this.options;
     this.#runUntil(chaosMs, () => false);
     this.#trace.event("heal");
     this.#faults.heal();
@@ -318,11 +347,10 @@ export class Simulation implements Victims {
     }
     this.#settle("requests", ANSWERED_MS);
     this.#protect();
-    for (const user of this.#users) user.readAll();
-    this.#runUntil(this.#queue.nowMs + 10 + slots, () => false);
-    this.#settle("final reads", READ_MS);
-    this.#trace.event("quiet");
-    this.#runUntil(this.#queue.nowMs + QUIET_MS, () => false);
+    this.#readAll((user) => user.readAll(), 10 + slots);
+    // Pages whose servers were slow, or away in between, were read from copies.
+    if (redundancy === "mirror" && this.#nodes.rot.where !== undefined)
+      this.#readAll((user) => user.readSlowly(), 10 + slots * SLOWLY_MS);
     // Between two signs of life.
     this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.nodes()));
     this.#protect();
@@ -330,6 +358,15 @@ export class Simulation implements Victims {
     for (const user of this.#users) {
       for (let slot = 0; slot < slots; slot += 1) checkHeld(user, slot, this.#nodes);
     }
+  }
+
+  /** All devices are read: within so long all reads are under way. */
+  #readAll(read: (user: SimUser) => void, ms: number): void {
+    for (const user of this.#users) read(user);
+    this.#runUntil(this.#queue.nowMs + ms, () => false);
+    this.#settle("final reads", READ_MS);
+    this.#trace.event("quiet");
+    this.#runUntil(this.#queue.nowMs + QUIET_MS, () => false);
   }
 
   /** Room for everything, else writes wait for good, or pages stay unprotected. */

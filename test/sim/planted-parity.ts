@@ -1,11 +1,13 @@
 import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
 import { Prng } from "../../src/base/prng.ts";
 import { NONE } from "../../src/redundancy/group-table.ts";
+import { MirrorCopies } from "../../src/redundancy/mirror-copies.ts";
 import { OperationKind } from "../../src/redundancy/operation.ts";
+import { RollCall } from "../../src/redundancy/roll-call.ts";
 import { Standing } from "../../src/redundancy/standing.ts";
 import type { SimClient } from "../../src/sim/sim-client.ts";
 import type { SimOptions } from "../../src/sim/sim-options.ts";
-import { onLinks, type Plant } from "./planted.ts";
+import { onLinks, type Plant, still } from "./planted.ts";
 
 function dropBeforeDead(client: SimClient): void {
   const { core } = client;
@@ -115,11 +117,45 @@ export const grouped: Partial<SimOptions> = {
   ...{ slots: 40, hotShare: 0.3, hotSlots: 8, pagesPerRequestMax: 4, capacityShare: 3, parityShare: 3 },
   ...{ chaosMs: 20_000, requestsPerS: 40, depth: 16, accumulators: 12, operationsMax: 4, lostAfterMs: 300 },
   ...{ faultEveryMs: 500, faults: { ...links, ...kills }, mix: { ...work, status: 0, flush: 0 } },
-  rotEveryMs: Number.POSITIVE_INFINITY,
+  ...{ ...still, rotEveryMs: Number.POSITIVE_INFINITY },
 };
 
 /** The same, with pages that go bad in the memory of servers. */
 export const rotting: Partial<SimOptions> = { ...grouped, scrubPerTick: 1, rotEveryMs: 300 };
+
+/** The same, with servers that stand and lose pages: those of a client that is cut off, or a few. */
+export const vanishing: Partial<SimOptions> = {
+  ...{ ...grouped, vanishEveryMs: 700, cutOffShare: 0.5, clientGraceMs: 1_000, reapFramesPerTick: 10 },
+  ...{ requestsPerS: 5, recoveryPagesPerSecond: 80_000 },
+  faults: { ...links, crash: 1, "lose power": 1, "shut down": 0 },
+};
+
+export const mirrored: Partial<SimOptions> = { redundancy: "mirror", parityServers: 0 };
+
+/** Mirrors with pages, or their copies, that go bad in the memory of servers. */
+export const rottingMirror: Partial<SimOptions> = { ...grouped, ...mirrored, rotEveryMs: 300 };
+
+/** Runs with clients that do not mind what a server's list lacks. */
+function withoutRollCall<T>(run: () => T): T {
+  const { end } = RollCall.prototype;
+  RollCall.prototype.end = () => {};
+  try {
+    return run();
+  } finally {
+    RollCall.prototype.end = end;
+  }
+}
+
+/** Runs with mirrors that read past what is wrong, and leave it. */
+function withWrongLeftAlone<T>(run: () => T): T {
+  const { wrong } = MirrorCopies.prototype;
+  MirrorCopies.prototype.wrong = () => {};
+  try {
+    return run();
+  } finally {
+    MirrorCopies.prototype.wrong = wrong;
+  }
+}
 
 export const PARITY_PLANTS: Plant[] = [
   {
@@ -172,6 +208,22 @@ export const PARITY_PLANTS: Plant[] = [
     hooks: { client: ({ core }) => Object.assign(core, { mismatchFound: () => {} }) },
     options: rotting,
     seeds: 100,
+    finds: /gone bad when all is quiet/,
+  },
+  {
+    name: "nobody minds what a server does not have any more",
+    hooks: {},
+    around: withoutRollCall,
+    options: vanishing,
+    seeds: 20,
+    finds: /vanished from its server when all is quiet|unprotected/,
+  },
+  {
+    name: "a page of a mirror that was read wrong is left as it is",
+    hooks: {},
+    around: withWrongLeftAlone,
+    options: rottingMirror,
+    seeds: 20,
     finds: /gone bad when all is quiet/,
   },
 ];

@@ -4,7 +4,15 @@ import { Parting } from "../../src/redundancy/parting.ts";
 import { Reprotection } from "../../src/redundancy/reprotection.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
-import { grouped, PARITY_PLANTS, rotting, tellOfMismatches } from "./planted-parity.ts";
+import {
+  grouped,
+  mirrored,
+  PARITY_PLANTS,
+  rotting,
+  rottingMirror,
+  tellOfMismatches,
+  vanishing,
+} from "./planted-parity.ts";
 
 const plainly = <T>(run: () => T): T => run();
 
@@ -46,6 +54,20 @@ describe("the checkers find that", () => {
       pages += rotten;
     }
     expect(pages).toBeGreaterThan(100);
+  });
+
+  it.each([
+    { what: "pages vanish from servers of both kinds that stand", options: vanishing },
+    { what: "pages of a mirror vanish", options: { ...vanishing, ...mirrored } },
+    { what: "pages of a mirror go bad, or their copies", options: rottingMirror },
+  ])("nothing, when $what", ({ options }) => {
+    let pages = 0;
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const { violation, rotten, vanished } = runSeed(seed, options);
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+      pages += rotten + vanished;
+    }
+    expect(pages).toBeGreaterThan(20);
   });
 
   it.each([

@@ -1,3 +1,4 @@
+import { limits } from "../../src/base/limits.ts";
 import { PAGE_BYTES } from "../../src/base/page.ts";
 import { NO_FRAME } from "../../src/client/frame-table.ts";
 import { PageResult } from "../../src/client/page-waiter.ts";
@@ -164,6 +165,17 @@ function forgetReads(client: SimClient): void {
   });
 }
 
+function ignoreLimit({ core }: SimServer): void {
+  core.store.lend = () => {};
+}
+
+/** Without limits that move and pages that vanish. */
+export const still: Partial<SimOptions> = {
+  lendEveryMs: Number.POSITIVE_INFINITY,
+  vanishEveryMs: Number.POSITIVE_INFINITY,
+  clientGraceMs: limits.clientGraceMs,
+};
+
 const noFaults = {
   clog: 0,
   reset: 0,
@@ -202,6 +214,7 @@ const busy: Partial<SimOptions> = {
     hotSlots: 4,
   },
   ...{ faultEveryMs: 500, faults: resets, mix: { ...mix, flush: 0 }, servers: 3, redundancy: "none" },
+  ...still,
 };
 
 export const PLANTS: Plant[] = [
@@ -261,5 +274,12 @@ export const PLANTS: Plant[] = [
     options: busy,
     seeds: 5,
     finds: /unanswered|final reads/,
+  },
+  {
+    name: "a server goes on taking pages when it lends no more",
+    hooks: { server: ignoreLimit },
+    options: { ...busy, lendEveryMs: 300 },
+    seeds: 5,
+    finds: /frames used, although it lends/,
   },
 ];

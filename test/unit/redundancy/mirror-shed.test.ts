@@ -68,8 +68,21 @@ describe("copies that nobody takes were given up, although they were all that wa
     expect(port.lost).toEqual([]);
   });
 
+  it("their server had died, unnoticed, while the copies were on their way", () => {
+    first.answered(1, nowMs);
+    nowMs += 1_000;
+    redundancy.tick(nowMs);
+    refuseAll();
+    expect(redundancy.groups.state[redundancy.groups.groupOf(redundancy.groups.liveOf(5))]).toBe(
+      GroupState.CLOSING,
+    );
+    expect(port.accumulatorsLeft).toBe(8 - SLOTS.length);
+  });
+
   it("but where the pages are well, they make room for others", () => {
     refuseAll();
+    first.answered(1, nowMs);
+    tick();
     expect(port.accumulatorsLeft).toBeGreaterThan(8 - SLOTS.length);
     expect(redundancy.figures()).toEqual({ live: SLOTS.length, dead: 0, unprotected: SLOTS.length });
   });
