@@ -11,4 +11,6 @@ export interface GroupParts {
   disposal: GroupDisposal;
   /** Puts a group where its state says. */
   classify: (group: number) => void;
+  /** No more pages join this open group: its parity is sent. */
+  closeOpen: (group: number) => void;
 }

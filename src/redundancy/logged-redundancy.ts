@@ -58,6 +58,7 @@ export class LoggedRedundancy implements Redundancy {
       groups: this.groups,
       mirror: mode === "mirror",
       close: (group, accumulator) => this.#log.adopt(group, accumulator),
+      closeOpen: (group) => this.#log.close(group),
     });
     this.#mismatches = new Mismatches({
       ...{ groups: this.groups, port },

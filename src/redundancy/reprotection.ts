@@ -39,6 +39,8 @@ export interface ReprotectionOptions {
   reclaimShare: number;
   /** mirror: the group's page is in the accumulator, and is to be put on another server. */
   close: (group: number, accumulator: number) => void;
+  /** No more pages join this open group: its parity is sent. */
+  closeOpen: (group: number) => void;
 }
 
 /**
@@ -103,6 +105,7 @@ export class Reprotection {
     const parts = {
       ...{ groups: options.groups, port: options.port, standing: this.#standing, disposal: this.#disposal },
       classify: (group: number) => this.classify(group),
+      closeOpen: options.closeOpen,
     };
     this.#givingUp = new GivingUp(parts);
     this.#parting = new Parting(parts, this.#givingUp);

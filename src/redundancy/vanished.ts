@@ -50,6 +50,7 @@ export class Vanished {
   #degrade(group: number): void {
     const { state } = this.#groups;
     if (state[group] === GroupState.PROTECTED) this.#groups.setDegraded(group, true);
+    else if (state[group] === GroupState.OPEN) return this.#parts.closeOpen(group);
     else if (state[group] !== GroupState.BARE) return;
     this.#parts.classify(group);
   }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { ResultStatus } from "../../../proto/peer/index.ts";
+import { GroupState } from "../../../src/redundancy/group-table.ts";
 import { OperationKind } from "./fake-port.ts";
 import { ParityRig } from "./parity-rig.ts";
 
@@ -70,6 +71,20 @@ describe("the list of what a server holds", () => {
     for (const name of ["a", "b", "c", "p"]) listing(name, true);
     expect(port.moved).toHaveLength(1);
     expect(port.table.holders.filter((holder) => holder.state === "dead")).toEqual([]);
+  });
+
+  it("lacks a page of an open group: it did not count as unprotected until the group was full", () => {
+    rig.hold(4, "a");
+    listing("a", false);
+    for (const slot of [0, 2]) list("a", slot);
+    listing("a", true);
+    expect(rig.stateOf(4)).toBe(GroupState.CLOSING);
+    expect(rig.unprotected).toBe(1);
+    rig.protect(1_000);
+    rig.redundancy.tick(1_100);
+    rig.answer(ResultStatus.OK);
+    rig.redundancy.tick(1_200);
+    expect([rig.port.lost, rig.unprotected]).toEqual([[], 0]);
   });
 
   it("says nothing if it ends with the link", () => {
