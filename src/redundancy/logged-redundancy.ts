@@ -59,6 +59,7 @@ export class LoggedRedundancy implements Redundancy {
       mirror: mode === "mirror",
       close: (group, accumulator) => this.#log.adopt(group, accumulator),
       closeOpen: (group) => this.#log.close(group),
+      isWrong: (group) => this.#mismatches.has(group),
     });
     this.#mismatches = new Mismatches({
       ...{ groups: this.groups, port },

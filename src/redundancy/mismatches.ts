@@ -32,6 +32,13 @@ export class Mismatches {
     return this.#found.size;
   }
 
+  /** True if a page of the group is known to be wrong, and may be made anew. */
+  has(group: number): boolean {
+    for (const [pageId, mismatch] of this.#found)
+      if (mismatch.group === group && this.#stands(group, mismatch.groupId, pageId)) return true;
+    return false;
+  }
+
   /** Live pages of groups that have such pages, but those that count as unprotected for another reason. */
   get unprotected(): number {
     const { live, degraded } = this.#options.groups;

@@ -22,6 +22,8 @@ export interface ReclaimingOptions {
   reclaimShare: number;
   /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
   isWhole: (group: number) => boolean;
+  /** True if it is known which page of the group is wrong: that is made anew first. */
+  isWrong: (group: number) => boolean;
   /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
   start: (operation: Operation, server: Holder) => boolean;
@@ -73,7 +75,7 @@ export class Reclaiming {
 
   /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */
   #one(sheds: boolean): boolean {
-    const { lists, port, doubts, plans, operations, isWhole, newGroup, start } = this.#options;
+    const { lists, port, doubts, plans, operations, isWhole, isWrong, newGroup, start } = this.#options;
     const groups = this.#groups;
     for (let live = 1; live <= groups.stride; live += 1) {
       const first = lists.head(BY_LIVE + live);
@@ -83,9 +85,10 @@ export class Reclaiming {
       lists.rotate(first);
       if (this.#isKnownFull(server)) continue;
       if (doubts.has(first) || !isWhole(first)) continue;
+      const isDoubted = doubts.knows(first);
+      if (isDoubted && isWrong(first)) continue;
       const operation = newGroup(server);
       // One in doubt is tried by itself, from its live pages: what is dead, or its parity, may be what is not right.
-      const isDoubted = doubts.knows(first);
       plans.include(operation, first, isDoubted);
       if (!isDoubted) this.#fillUp(operation, first, live);
       if (operation.fromCount > 1 || (sheds && plans.frees(operation))) {

@@ -41,6 +41,8 @@ export interface ReprotectionOptions {
   close: (group: number, accumulator: number) => void;
   /** No more pages join this open group: its parity is sent. */
   closeOpen: (group: number) => void;
+  /** True if it is known which page of the group is wrong. */
+  isWrong: (group: number) => boolean;
 }
 
 /**
@@ -116,6 +118,7 @@ export class Reprotection {
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
+      isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
     });

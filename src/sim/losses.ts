@@ -100,7 +100,13 @@ export class Losses {
     this.#late = this.#late.filter(({ user, pageId, slot, page, sinceMs }) => {
       if (nowMs - sinceMs > LATE_MS) return false;
       const { slots, redundancy } = user.client.core;
-      if (slots.place(slot) < Place.FIRST_HOLDER || slots.pageId(slot) !== pageId) return true;
+      const place = slots.place(slot);
+      if (place === Place.LOST) {
+        // A read has found that out already, in the turn of the acknowledgement or soon after.
+        user.model.lose(slot, page);
+        return false;
+      }
+      if (place < Place.FIRST_HOLDER || slots.pageId(slot) !== pageId) return true;
       const groups = redundancy.groups!;
       if (groups.state[groups.groupOf(groups.liveOf(slot))] !== GroupState.BARE) {
         if (this.#missesMore(user.client, pageId)) this.#loseUncovered(user, false, nowMs);

@@ -29,6 +29,8 @@ export interface SimUserOptions {
   trace: Trace;
   /** A page of the slot was acknowledged as written. */
   onHeld: (user: SimUser, slot: number) => void;
+  /** A request is about to be judged that was answered with an I/O error. */
+  onError: () => void;
 }
 
 /** What uses one client's device: several NBD connections, a workload, and a check of every answer. */
@@ -47,6 +49,7 @@ export class SimUser implements NbdPeerPort {
   readonly #network: Network;
   readonly #trace: Trace;
   readonly #onHeld: SimUserOptions["onHeld"];
+  readonly #onError: SimUserOptions["onError"];
   /** By the far ends of their connections: what was not answered when the near end closed. */
   readonly #leftBehind = new Map<End, NbdPeer>();
   readonly #lookedMs = new Map<number, number>();
@@ -60,6 +63,7 @@ export class SimUser implements NbdPeerPort {
     this.#network = options.network;
     this.#trace = options.trace;
     this.#onHeld = options.onHeld;
+    this.#onError = options.onError;
     this.model = new DeviceModel(options.options.slots);
     this.process = new Process(options.queue, 0.1);
     this.client.onDisconnected = (end) => this.#abandoned(end);
@@ -303,6 +307,7 @@ export class SimUser implements NbdPeerPort {
   /** An error is right only if a page that the request needs was lost with a server. */
   #failed(operation: Operation, answer: NbdAnswer): void {
     if (answer.error !== EIO) this.#violated(answer, operation, `error ${answer.error}`);
+    this.#onError();
     const { command } = operation;
     let excused = false;
     if (command === Command.READ) {

@@ -226,7 +226,7 @@ export class Simulation implements Victims {
         client,
         options,
         trace: this.#trace,
-        onHeld,
+        ...{ onHeld, onError: () => this.#losses.lookForLate(this.#queue.nowMs) },
       }),
     );
   }

@@ -55,6 +55,27 @@ describe("what a scrub has found wrong is made anew", () => {
     expect(rig.unprotected).toBe(0);
   });
 
+  it("a page of a group that is to be reclaimed: it was asked for in vain again and again, and never made anew", () => {
+    const { port, redundancy } = rig;
+    rig.protectPair(2, 3, 1_000);
+    for (const slot of [1, 3]) redundancy.pageDead(slot);
+    rig.server("b").report({ free: 1, limit: 100, used: 99 });
+    find(100);
+    let asked = 0;
+    for (let nowMs = 1_100; nowMs < 60_000; nowMs += 10) {
+      redundancy.flush(nowMs);
+      if (nowMs % 100 === 0) redundancy.tick(nowMs);
+      for (; asked < port.operations.length; asked += 1) {
+        const { sources } = port.operations[asked]!;
+        // The first one fails as well: from then on the group is in doubt.
+        const isVain = sources.includes(100) || asked === 0;
+        rig.answer(isVain ? ResultStatus.WRONG : ResultStatus.OK, asked);
+      }
+    }
+    expect(port.moved).toEqual([expect.stringMatching(/^0 to /)]);
+    expect([port.lost, rig.unprotected]).toEqual([[], 0]);
+  });
+
   it("but not what is of the past, of no group, or another parity server's", () => {
     rig.port.serve("q", "parity");
     find(99);
