@@ -8,7 +8,7 @@ interface Count {
   readonly holder: Holder;
   /** The next group. */
   group: number;
-  /** `GroupTable.strayed` when it began with the first group. */
+  /** The holder's `GroupTable.strayed` when it began with the first group. */
   strayed: number;
   /** Pages that the holder does not have. */
   pages: number;
@@ -58,7 +58,7 @@ export class RollCall {
   /** The list is complete. */
   end(holder: Holder): void {
     if (!this.#asked.delete(holder)) return;
-    this.#counts.push({ holder, group: 0, strayed: this.#parts.groups.strayed, pages: 0 });
+    this.#counts.push({ holder, group: 0, strayed: this.#parts.groups.strayed[holder.index]!, pages: 0 });
     this.work();
   }
 
@@ -72,13 +72,13 @@ export class RollCall {
     for (; count.group < end; count.group += 1) this.#look(count);
     if (count.pages > before) port.readAgain();
     if (count.group < groups.end) return;
-    // What was still to be looked at may have gone to where it had been looked.
-    if (count.strayed !== groups.strayed) {
-      count.group = 0;
-      count.strayed = groups.strayed;
+    this.#counts.shift();
+    // What was still to be looked at may have gone to where it had been looked: once more, after the others.
+    const strayed = groups.strayed[count.holder.index]!;
+    if (count.strayed !== strayed) {
+      this.#counts.push({ ...count, group: 0, strayed });
       return;
     }
-    this.#counts.shift();
     if (count.pages === 0) return;
     const fields = { name: count.holder.name, pages: count.pages };
     port.notice("a server does not hold pages any more that it had", fields, "warn");

@@ -15,6 +15,8 @@ describe("a list that is longer than what is looked at at a time", () => {
   let groups: GroupTable;
   let call: RollCall;
   let gone: string[];
+  /** Whether there is room to say that a member has vanished. */
+  let isRoomy: boolean;
   const a = new Holder(A, "a", "a", "server");
   const parity = new Holder(PARITY, "p", "p", "parity");
   a.references = 10;
@@ -28,6 +30,7 @@ describe("a list that is longer than what is looked at at a time", () => {
   beforeEach(() => {
     groups = new GroupTable(100, 2);
     gone = [];
+    isRoomy = true;
     for (let slot = 0; slot < 10; slot += 1) {
       const group = groups.make(GroupState.PROTECTED);
       groups.parityHolder[group] = PARITY;
@@ -36,6 +39,7 @@ describe("a list that is longer than what is looked at at a time", () => {
     }
     const vanished = {
       member: (member: number) => {
+        if (!isRoomy) return false;
         gone.push(`page ${groups.slot[member]}`);
         groups.holder[member] = PAST;
         groups.seen(member);
@@ -108,6 +112,36 @@ describe("a list that is longer than what is looked at at a time", () => {
     call.begin(a);
     finish();
     expect(gone).toHaveLength(4);
+  });
+
+  it("was gone through for ever, the next one never, while what that one lacks went from group to group", () => {
+    const b = new Holder(B, "b", "b", "server");
+    b.references = 1;
+    groups.add(0, page(50, B), true);
+    call.begin(a);
+    call.begin(b);
+    for (let slot = 0; slot < 10; slot += 1) groups.seen(groups.liveOf(slot));
+    call.end(a);
+    call.end(b);
+    for (let i = 0; i < 20 && gone.length === 0; i += 1) {
+      groups.transfer(groups.liveOf(50), 1 + (i % 9));
+      call.work();
+    }
+    expect(gone).toEqual(["page 50"]);
+  });
+
+  it("kept the next one waiting while pages that it lacks, and that no past has room for, went about", () => {
+    isRoomy = false;
+    call.begin(a);
+    call.begin(parity);
+    for (let slot = 1; slot < 10; slot += 1) groups.seen(groups.liveOf(slot));
+    call.end(a);
+    call.end(parity);
+    for (let i = 0; i < 40; i += 1) {
+      groups.transfer(groups.liveOf(0), 1 + (i % 9));
+      call.work();
+    }
+    expect(gone).toHaveLength(9);
   });
 
   it("pages seen 256 lists ago, none of which was complete, were taken for seen", () => {
