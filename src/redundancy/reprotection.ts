@@ -192,7 +192,9 @@ export class Reprotection {
   // Servers that come and go
 
   holderUp(holder: Holder): void {
-    if (this.#absences.ended(holder)) this.review.begin();
+    if (!this.#absences.ended(holder)) return;
+    this.rollCall.isBack(holder);
+    this.review.begin();
   }
 
   /** Away or dead: whatever has something there is in danger. */

@@ -24,7 +24,7 @@ describe("a list that is longer than what is looked at at a time", () => {
 
   const page = (slot: number, holder: number) => ({ pageId: 100 + slot, slot, checksum: 0, holder });
   const finish = (): void => {
-    for (let i = 0; i < 20 && call.isCounting; i += 1) call.work();
+    for (let i = 0; i < 20 && call.isUnsure; i += 1) call.work();
   };
 
   beforeEach(() => {
@@ -59,9 +59,9 @@ describe("a list that is longer than what is looked at at a time", () => {
     call.begin(a);
     for (const slot of [0, 1, 2, 4, 5, 6, 7, 8]) groups.seen(groups.liveOf(slot));
     call.end(a);
-    expect([gone, call.isCounting]).toEqual([[], true]);
+    expect([gone, call.isUnsure]).toEqual([[], true]);
     call.work();
-    expect([gone, call.isCounting]).toEqual([["page 3"], true]);
+    expect([gone, call.isUnsure]).toEqual([["page 3"], true]);
     finish();
     expect(gone).toEqual(["page 3", "page 9"]);
   });
@@ -142,6 +142,29 @@ describe("a list that is longer than what is looked at at a time", () => {
       call.work();
     }
     expect(gone).toHaveLength(9);
+  });
+
+  it("counted as looked through where the server that was back was asked once more meanwhile", () => {
+    call.begin(a);
+    call.isBack(a);
+    call.end(a);
+    call.begin(a);
+    expect(call.isUnsure).toBe(true);
+    for (let slot = 2; slot < 10; slot += 1) groups.seen(groups.liveOf(slot));
+    call.end(a);
+    finish();
+    expect([gone, call.isUnsure]).toEqual([["page 0", "page 1"], false]);
+  });
+
+  it("was waited for although the server, asked once more, should have nothing any more", () => {
+    const b = new Holder(B, "b", "b", "server");
+    b.references = 1;
+    call.begin(b);
+    call.isBack(b);
+    call.end(b);
+    b.references = 0;
+    call.begin(b);
+    expect(call.isUnsure).toBe(false);
   });
 
   it("pages seen 256 lists ago, none of which was complete, were taken for seen", () => {
