@@ -70,7 +70,7 @@ export const limits = {
    */
   groupsReviewedAtOnce: 4_096,
   groupsReviewedPerTick: 65_536,
-  /** So many of the groups that a loss has touched, and as many bare ones, are seen to in a tick: milliseconds. */
+  /** So many groups have their parity given up in a tick, and so many bare ones what is lost of them: milliseconds. */
   groupStepsPerTick: 4_096,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
   reclaimShare: 0.92,

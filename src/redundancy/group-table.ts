@@ -82,8 +82,8 @@ export class GroupTable {
   checksum = new Uint32Array(0);
   holder = new Uint16Array(0);
   alive = new Uint8Array(0);
-  /** Times that a member that was not seen (`isSeen`) went to another group. */
-  strayed = 0;
+  /** Times that a member that was not seen (`isSeen`) went to another group, by its holder. */
+  readonly strayed = new Uint32Array(HOLDERS);
   /** Live member of each slot, plus 1; 0 for none: fresh memory costs nothing until it is used. */
   readonly #ofSlot: Int32Array;
   readonly #dead: PageIndex;
@@ -238,6 +238,11 @@ export class GroupTable {
     return this.#seenParity[group] === this.#rounds[this.parityHolder[group]!];
   }
 
+  /** What was the parity page of the member's group is the member from now on: it was seen if that was. */
+  seenAsParity(member: number): void {
+    this.#seen[member] = this.#seenParity[this.groupOf(member)]!;
+  }
+
   /** A new group without members. */
   make(state: number): number {
     let group = this.#freeFirst;
@@ -345,7 +350,7 @@ export class GroupTable {
     page.holder = this.holder[member]!;
     const isAlive = this.alive[member] === 1;
     const seen = this.#seen[member]!;
-    if (!this.isSeen(member)) this.strayed += 1;
+    if (!this.isSeen(member)) this.strayed[page.holder]! += 1;
     this.remove(member);
     this.#seen[this.add(group, page, isAlive)] = seen;
   }

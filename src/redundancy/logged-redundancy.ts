@@ -330,7 +330,7 @@ export class LoggedRedundancy implements Redundancy {
   get #unprotected(): number {
     const known = this.groups.unprotected + this.#log.exposedPages + this.#mismatches.unprotected;
     const { review, rollCall } = this.#reprotection;
-    return review.isUnderWay || rollCall.isCounting ? Math.max(1, known) : known;
+    return review.isUnderWay || rollCall.isUnsure ? Math.max(1, known) : known;
   }
 
   recovery(): RecoveryFigures {

@@ -180,6 +180,6 @@ export class MirrorCopies {
     groups.pageId[member] = id;
     groups.checksum[member] = checksum;
     groups.holder[member] = copy;
-    groups.seen(member);
+    groups.seenAsParity(member);
   }
 }

@@ -81,7 +81,7 @@ export class Reprotection {
   readonly #reclaiming: Reclaiming;
   #pausedUntilMs = 0;
   #busyGroup = NONE;
-  /** Steps left until the next tick, for groups of each list: a million may have nothing but a parity to give up. */
+  /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
   readonly #outsideGroup = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
@@ -195,7 +195,9 @@ export class Reprotection {
   // Servers that come and go
 
   holderUp(holder: Holder): void {
-    if (this.#absences.ended(holder)) this.review.begin();
+    if (!this.#absences.ended(holder)) return;
+    this.rollCall.isBack(holder);
+    this.review.begin();
   }
 
   /** Away or dead: whatever has something there is in danger. */
@@ -240,7 +242,8 @@ export class Reprotection {
       if (this.#stepsLeft[list] === 0) return;
       const group = this.#lists.head(list);
       if (!this.doubts.has(group) && step(group)) {
-        this.#stepsLeft[list]! -= 1;
+        // What has begun something is busy, and takes its turn among what may be under way.
+        if (this.#groups.busy[group] === 0) this.#stepsLeft[list]! -= 1;
         continue;
       }
       if (this.#lists.of(group) === list) this.#lists.rotate(group);

@@ -8,7 +8,7 @@ interface Count {
   readonly holder: Holder;
   /** The next group. */
   group: number;
-  /** `GroupTable.strayed` when it began with the first group. */
+  /** The holder's `GroupTable.strayed` when it began with the first group. */
   strayed: number;
   /** Pages that the holder does not have. */
   pages: number;
@@ -28,6 +28,8 @@ export class RollCall {
   readonly #atATime: number;
   /** Those that are being asked. */
   readonly #asked = new Set<Holder>();
+  /** Those that were away: what they should have was not looked at to the end with a complete list yet. */
+  readonly #back = new Set<Holder>();
   #counts: Count[] = [];
 
   constructor(parts: GroupParts, vanished: Vanished, atATime: number) {
@@ -36,21 +38,35 @@ export class RollCall {
     this.#atATime = atATime;
   }
 
-  /** True while pages of a complete list may be missing that were not looked for yet. */
-  get isCounting(): boolean {
-    return this.#counts.length > 0;
+  /** True while pages may be missing that were not looked for yet: a list is complete, or of one that was away. */
+  get isUnsure(): boolean {
+    return this.#counts.length > 0 || this.#back.size > 0;
   }
 
   /** The holder is asked for its list, from the start. */
   begin(holder: Holder): void {
-    this.cancel(holder);
-    if (holder.references === 0) return;
+    this.#stop(holder);
+    if (holder.references === 0) {
+      this.#back.delete(holder);
+      return;
+    }
     this.#asked.add(holder);
     this.#parts.groups.beginRound(holder.index);
   }
 
-  /** The list ends with the link; a complete one is of an earlier time then. */
+  /** The holder, which is being asked, was away, and may have none of its pages any more. */
+  isBack(holder: Holder): void {
+    if (this.#asked.has(holder)) this.#back.add(holder);
+  }
+
+  /** The list ends with the link. */
   cancel(holder: Holder): void {
+    this.#stop(holder);
+    this.#back.delete(holder);
+  }
+
+  /** A complete list is of an earlier time from now on. */
+  #stop(holder: Holder): void {
     this.#asked.delete(holder);
     this.#counts = this.#counts.filter((count) => count.holder !== holder);
   }
@@ -58,7 +74,7 @@ export class RollCall {
   /** The list is complete. */
   end(holder: Holder): void {
     if (!this.#asked.delete(holder)) return;
-    this.#counts.push({ holder, group: 0, strayed: this.#parts.groups.strayed, pages: 0 });
+    this.#counts.push({ holder, group: 0, strayed: this.#parts.groups.strayed[holder.index]!, pages: 0 });
     this.work();
   }
 
@@ -72,13 +88,14 @@ export class RollCall {
     for (; count.group < end; count.group += 1) this.#look(count);
     if (count.pages > before) port.readAgain();
     if (count.group < groups.end) return;
-    // What was still to be looked at may have gone to where it had been looked.
-    if (count.strayed !== groups.strayed) {
-      count.group = 0;
-      count.strayed = groups.strayed;
+    this.#counts.shift();
+    // What was still to be looked at may have gone to where it had been looked: once more, after the others.
+    const strayed = groups.strayed[count.holder.index]!;
+    if (count.strayed !== strayed) {
+      this.#counts.push({ ...count, group: 0, strayed });
       return;
     }
-    this.#counts.shift();
+    this.#back.delete(count.holder);
     if (count.pages === 0) return;
     const fields = { name: count.holder.name, pages: count.pages };
     port.notice("a server does not hold pages any more that it had", fields, "warn");

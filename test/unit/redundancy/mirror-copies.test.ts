@@ -190,6 +190,22 @@ describe("mirrored pages whose servers come and go", () => {
     expect(port.lost).toEqual([]);
   });
 
+  it("a copy became the page, and counted as held by a server that had yet to list it, and had freed it", () => {
+    port.unlink(second);
+    redundancy.holderAway(second);
+    for (let i = 0; i < 12; i += 1) tick();
+    port.linked.add(second.index);
+    port.table.setUp(second);
+    redundancy.listing(second, false);
+    redundancy.holderUp(second);
+    lose(first);
+    redundancy.filled(port.fills.pop()!.accumulator, true);
+    expect(port.moved).toEqual(["0 to b/1001"]);
+    redundancy.listing(second, true);
+    expect(redundancy.figures().unprotected).toBe(1);
+    expect(port.table.at(redundancy.groups.holder[redundancy.groups.liveOf(0)]!).state).toBe("dead");
+  });
+
   it("a copy that was dropped was kept for a page that had come to its group's place", () => {
     expect(redundancy.wants(second.index, 0, 1001)).toBe(true);
     redundancy.pageDead(0);

@@ -87,6 +87,39 @@ describe("the list of what a server holds", () => {
     expect([rig.port.lost, rig.unprotected]).toEqual([[], 0]);
   });
 
+  const comeBack = (name: string): void => {
+    rig.port.serve(name);
+    listing(name, false);
+    rig.redundancy.holderUp(rig.server(name));
+  };
+
+  it("was not there yet, and the pages that it lacked counted as protected", () => {
+    rig.goAway("a");
+    expect(rig.unprotected).toBe(4);
+    comeBack("a");
+    list("a", 0);
+    expect(rig.unprotected).toBe(1);
+    rig.goAway("a");
+    comeBack("a");
+    for (const slot of [0, 2]) list("a", slot);
+    listing("a", true);
+    expect(rig.unprotected).toBe(0);
+    listing("a", false);
+    expect(rig.unprotected).toBe(0);
+  });
+
+  it("of a server that is back does not matter where it has nothing, or goes away again", () => {
+    rig.goAway("c");
+    comeBack("c");
+    expect(rig.unprotected).toBe(0);
+    rig.goAway("a");
+    comeBack("a");
+    rig.die("a");
+    rig.redundancy.tick(1_000);
+    for (const index of [-2, -1]) rig.answer(ResultStatus.OK, index);
+    expect(rig.unprotected).toBe(0);
+  });
+
   it("says nothing if it ends with the link", () => {
     listing("a", false);
     rig.goAway("a");

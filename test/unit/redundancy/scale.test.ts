@@ -178,3 +178,35 @@ describe("a parity server that is gone, of a client with more groups than can be
     expect(givenUp()).toBe(groupCount);
   });
 });
+
+describe("a server that is gone, of a mirror with more pages than groups are given up in a tick", () => {
+  it("had no more of them copied in a tick than that, however fast the others were", () => {
+    const pages = limits.groupStepsPerTick + 100;
+    const port = new FakePort(1_024);
+    const redundancy = new LoggedRedundancy({
+      ...{ port, slots: pages, mode: "mirror", groupSize: 1, operationsMax: 64, lostAfterMs: 1_000 },
+      ...{ retryMs: 200, pagesPerSecond: 80_000, reclaimShare: 0.92 },
+    });
+    const turn = (): void => {
+      redundancy.flush(10);
+      for (const { accumulator } of port.fills.splice(0)) redundancy.filled(accumulator, true);
+      redundancy.flush(10);
+      for (const { accumulator } of port.puts.splice(0)) redundancy.parityHeld(accumulator);
+    };
+    const [first, second] = [port.serve("a"), port.serve("b")];
+    redundancy.tick(1);
+    for (let slot = 0; slot < pages; slot += 1) {
+      redundancy.pageHeld(slot, 0, slot + 1, 7, first);
+      if (slot % 16 === 0) turn();
+    }
+    for (let i = 0; i < 20; i += 1) turn();
+    expect(redundancy.figures()).toMatchObject({ live: pages, unprotected: 0 });
+    port.serve("c");
+    port.unlink(second);
+    port.table.setDead(second);
+    redundancy.holderDead(second);
+    redundancy.tick(10);
+    for (let i = 0; i < 200; i += 1) turn();
+    expect(redundancy.figures()).toMatchObject({ live: pages, unprotected: 0 });
+  });
+});
