@@ -242,13 +242,20 @@ export class LoggedRedundancy implements Redundancy {
     const { groups } = this;
     const member = groups.liveOf(slot);
     const group = groups.groupOf(member);
-    if (groups.state[group] === GroupState.BARE || this.#reprotection.doubts.isSureOf(member)) return false;
-    if (groups.state[group] !== GroupState.PROTECTED) return true;
-    const isDead = (holder: number): boolean => this.#port.table.at(holder).state === "dead";
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (m !== member && isDead(groups.holder[m]!)) return false;
+    if (this.#reprotection.doubts.isSureOf(member)) return false;
+    switch (groups.state[group]) {
+      case GroupState.BARE:
+        return false;
+      case GroupState.OPEN:
+      case GroupState.CLOSING:
+        return this.#othersOf(member) !== "dead";
+      case GroupState.PROTECTED: {
+        const parity = this.#port.table.at(groups.parityHolder[group]!);
+        return parity.state !== "dead" && this.#othersOf(member) !== "dead";
+      }
+      default:
+        return true;
     }
-    return !isDead(groups.parityHolder[group]!);
   }
 
   /** The slot's page is not right where it should be: it is to be made anew elsewhere. */

@@ -215,6 +215,23 @@ describe("a page that has changed in the memory of its server", () => {
     expect(read!.result).toBe(PageResult.LOST);
   });
 
+  it("while another of its group was lost before any parity was sent: its readers hung for ever", () => {
+    const cluster = new Cluster("parity");
+    cluster.client.cut(cluster.client.wires.find((one) => one.server === cluster.parity)!);
+    for (const slot of SLOTS) cluster.client.write(slot, pageOf(slot));
+    cluster.pass(1_000);
+    const [other] = cluster.othersOf(5);
+    const lost = SLOTS.filter((slot) => cluster.serverOf(slot) === cluster.serverOf(other!));
+    cluster.flip(5);
+    cluster.reap([cluster.serverOf(other!)]);
+    const [read] = cluster.read([5]);
+    cluster.pass(20_000);
+    expect(read!.result).toBe(PageResult.LOST);
+    expect(cluster.figures.lost).toBe(1);
+    // The others of that server can still be made, but for what shared a group with this one.
+    expect(lost.length).toBeGreaterThan(1);
+  });
+
   it("is remembered, if it cannot be made anew at once", () => {
     const cluster = new Cluster("parity");
     cluster.flip(5);
