@@ -58,7 +58,7 @@ export const limits = {
   operationsMax: 64,
   /** Pages that these may fetch in a second to mend what a loss has left: 312 MiB. */
   recoveryPagesPerSecond: 80_000,
-  /** After one that failed, no other is begun for so long. */
+  /** After one that failed, none is begun for so long; where many groups wait for one, for a part of that. */
   operationRetryMs: 200,
   /** Pages that a client knows to be wrong, at a time; others are found again. */
   mismatchesMax: 1_024,

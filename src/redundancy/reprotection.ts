@@ -13,6 +13,7 @@ import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
+import { Pause } from "./pause.ts";
 import { BY_LIVE, LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { RollCall } from "./roll-call.ts";
@@ -31,7 +32,7 @@ export interface ReprotectionOptions {
   operationsMax: number;
   /** An unreachable server counts as lost after so long. */
   lostAfterMs: number;
-  /** After an operation that could not reach what it needs no other is begun for so long. */
+  /** A group whose operation could not reach what it needs is tried again after so long. */
   retryMs: number;
   /** Pages that these may fetch in a second, to mend what a loss has left; on average over a tenth of a second. */
   pagesPerSecond: number;
@@ -79,7 +80,7 @@ export class Reprotection {
   readonly #givingUp: GivingUp;
   readonly #pace: Pace;
   readonly #reclaiming: Reclaiming;
-  #pausedUntilMs = 0;
+  readonly #pause: Pause;
   #busyGroup = NONE;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
@@ -99,6 +100,7 @@ export class Reprotection {
     this.#operations = new OperationPool(options.operationsMax);
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
+    this.#pause = new Pause(options.retryMs);
     this.review = new GroupReview({
       groups: options.groups,
       look: (group) => options.groups.state[group] === GroupState.PROTECTED && this.classify(group),
@@ -228,7 +230,7 @@ export class Reprotection {
       this.#workOn(BARE, (group) => this.copies.copy(group));
       return;
     }
-    if (nowMs < this.#pausedUntilMs) return;
+    if (this.#pause.isOn(nowMs)) return;
     this.#pace.passes(nowMs);
     this.#workOn(DEGRADED, (group) => this.#mend(group));
     this.#workOn(BARE, (group) => this.#protect(group));
@@ -298,7 +300,7 @@ export class Reprotection {
   #mayBegin(group: number): boolean {
     const { state, busy } = this.#groups;
     if (state[group] !== GroupState.PROTECTED || busy[group]! > 0 || this.doubts.has(group)) return false;
-    const isPaused = this.#absences.nowMs < this.#pausedUntilMs || this.#pace.isSpent;
+    const isPaused = this.#pause.isOn(this.#absences.nowMs) || this.#pace.isSpent;
     return !isPaused && this.#operations.underWay < this.#operations.size;
   }
 
@@ -401,10 +403,18 @@ export class Reprotection {
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
-    else if (status !== ResultStatus.OK) this.#pausedUntilMs = this.#absences.nowMs + this.#options.retryMs;
+    else if (status !== ResultStatus.OK) this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
     if (isRebuild) this.#rebuilt(operation, status, checksum);
     else this.#composed(operation, status);
     this.#operations.give(operation);
+  }
+
+  /** Groups that wait for operations such as this one, or have one under way. */
+  #inNeed({ reclaims }: Operation): number {
+    let groups = this.#operations.underWay;
+    for (let list = reclaims ? BY_LIVE : 0; list < (reclaims ? LISTS : BY_LIVE); list += 1)
+      groups += this.#lists.length(list);
+    return groups;
   }
 
   #composed(operation: Operation, status: number): void {
