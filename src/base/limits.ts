@@ -72,6 +72,9 @@ export const limits = {
   groupsReviewedPerTick: 65_536,
   /** So many groups have their parity given up in a tick, and so many bare ones what is lost of them: milliseconds. */
   groupStepsPerTick: 4_096,
+  /** Pages wait so long for room that no parity server can make; then so many groups a tick have theirs given up. */
+  roomPatienceMs: 10_000,
+  groupsGivenUpForRoom: 256,
   /** Frames with no live page in them, as a share of those with one, before they are reclaimed. */
   reclaimShare: 0.92,
   /** Memory servers known to one client at a time, dead ones that still are owed pages included. */

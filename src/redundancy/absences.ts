@@ -7,7 +7,7 @@ export class Absences {
   readonly #table: IpTable;
   readonly #lostAfterMs: number;
   /** When each holder's link ended, by index; 0: it stands. */
-  readonly #sinceMs: number[] = [];
+  readonly #endedMs: number[] = [];
 
   constructor(table: IpTable, lostAfterMs: number) {
     this.#table = table;
@@ -16,21 +16,26 @@ export class Absences {
 
   /** The holder's link stands again; true if it had been away. */
   ended(holder: Holder): boolean {
-    const wasAway = (this.#sinceMs[holder.index] ?? 0) > 0;
-    this.#sinceMs[holder.index] = 0;
+    const wasAway = (this.#endedMs[holder.index] ?? 0) > 0;
+    this.#endedMs[holder.index] = 0;
     return wasAway;
   }
 
   /** The holder's link has ended, lately or long ago. */
   began(holder: Holder): void {
-    if ((this.#sinceMs[holder.index] ?? 0) === 0) this.#sinceMs[holder.index] = Math.max(1, this.nowMs);
+    if ((this.#endedMs[holder.index] ?? 0) === 0) this.#endedMs[holder.index] = Math.max(1, this.nowMs);
   }
 
-  /** True if the holder counts as lost: provably dead, or away for long. */
-  isLost(index: number): boolean {
+  /** When the link of a holder that is away ended. */
+  sinceMs(index: number): number {
+    return this.#endedMs[index] ?? 0;
+  }
+
+  /** True if the holder counts as lost: provably dead, or away for so long. */
+  isLost(index: number, afterMs = this.#lostAfterMs): boolean {
     const { state } = this.#table.at(index);
     if (state === "dead") return true;
-    const since = this.#sinceMs[index] ?? 0;
-    return state === "away" && since > 0 && this.nowMs - since >= this.#lostAfterMs;
+    const since = this.#endedMs[index] ?? 0;
+    return state === "away" && since > 0 && this.nowMs - since >= afterMs;
   }
 }

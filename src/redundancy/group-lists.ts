@@ -1,5 +1,11 @@
 import { type GroupTable, NONE } from "./group-table.ts";
 
+/** Lists of groups: without parity; that miss part of what they consist of; with room or dead members, by live ones. */
+export const BARE = 0;
+export const DEGRADED = 1;
+export const BY_LIVE = 2;
+const LISTS = BY_LIVE + 9;
+
 /** Doubly linked lists of groups through the table's columns: a group is in one at most. */
 export class GroupLists {
   readonly #groups: GroupTable;
@@ -9,12 +15,12 @@ export class GroupLists {
   /** List of each group, plus 1; 0: none. */
   #listOf: Uint8Array;
 
-  constructor(groups: GroupTable, lists: number) {
+  constructor(groups: GroupTable) {
     this.#groups = groups;
     this.#listOf = new Uint8Array(groups.state.length);
-    this.#heads = new Int32Array(lists).fill(NONE);
-    this.#tails = new Int32Array(lists).fill(NONE);
-    this.#lengths = new Int32Array(lists);
+    this.#heads = new Int32Array(LISTS).fill(NONE);
+    this.#tails = new Int32Array(LISTS).fill(NONE);
+    this.#lengths = new Int32Array(LISTS);
   }
 
   head(list: number): number {
@@ -23,6 +29,13 @@ export class GroupLists {
 
   length(list: number): number {
     return this.#lengths[list]!;
+  }
+
+  /** Groups in the list and all after it. */
+  lengthFrom(first: number): number {
+    let groups = 0;
+    for (let list = first; list < LISTS; list += 1) groups += this.#lengths[list]!;
+    return groups;
   }
 
   /** The list that the group is in, or NONE. */

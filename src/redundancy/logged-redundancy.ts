@@ -335,8 +335,9 @@ export class LoggedRedundancy implements Redundancy {
 
   /** While it is not known of all groups how they stand, some page may be: not 0 then. */
   get #unprotected(): number {
+    const { review, rollCall, lastResort } = this.#reprotection;
+    if (lastResort.exposesAll) return this.groups.liveMembers;
     const known = this.groups.unprotected + this.#log.exposedPages + this.#mismatches.unprotected;
-    const { review, rollCall } = this.#reprotection;
     return review.isUnderWay || rollCall.isUnsure ? Math.max(1, known) : known;
   }
 

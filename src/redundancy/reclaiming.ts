@@ -1,13 +1,12 @@
+import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { Doubts } from "./doubts.ts";
-import type { GroupLists } from "./group-lists.ts";
+import { BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
-/** Lists of groups that have room or dead members, by the number of live ones. */
-export const BY_LIVE = 2;
 /** Groups looked at for one that goes with another. */
 export const LOOKED_AT = 48;
 
@@ -31,6 +30,8 @@ export interface ReclaimingOptions {
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */
 export class Reclaiming {
+  /** Since when operations were in vain, their servers being unable to reach what they need. */
+  cutOffMs = Number.POSITIVE_INFINITY;
   readonly #options: ReclaimingOptions;
   readonly #groups: GroupTable;
   #isWasteful = false;
@@ -61,10 +62,12 @@ export class Reclaiming {
     while (this.#underWay < most && operations.underWay < most && this.#one(sheds));
   }
 
-  /** An operation that reclaims has ended; `isFull`: its server had no frame for the new parity page. */
-  ended(server: Holder, isFull: boolean): void {
+  /** An operation that reclaims has ended (a ResultStatus); FULL: its server had no frame for the new parity page. */
+  ended(server: Holder, status: number, nowMs: number): void {
     this.#underWay -= 1;
-    if (isFull) this.#fullAt.set(server, server.capacity.used);
+    if (status === ResultStatus.OK) this.cutOffMs = Number.POSITIVE_INFINITY;
+    else if (status === ResultStatus.UNREACHABLE) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
+    if (status === ResultStatus.FULL) this.#fullAt.set(server, server.capacity.used);
     else this.#fullAt.delete(server);
   }
 

@@ -5,24 +5,21 @@ import { Absences } from "./absences.ts";
 import { Doubts } from "./doubts.ts";
 import { GivingUp } from "./giving-up.ts";
 import { GroupDisposal } from "./group-disposal.ts";
-import { GroupLists } from "./group-lists.ts";
+import { BARE, BY_LIVE, DEGRADED, GroupLists } from "./group-lists.ts";
 import { GroupReview } from "./group-review.ts";
 import { GroupState, type GroupTable, NONE } from "./group-table.ts";
+import { LastResort } from "./last-resort.ts";
 import { MirrorCopies } from "./mirror-copies.ts";
 import { type Operation, OperationKind, OperationPool } from "./operation.ts";
 import { OperationPlans } from "./operation-plans.ts";
 import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
 import { Pause } from "./pause.ts";
-import { BY_LIVE, LOOKED_AT, Reclaiming } from "./reclaiming.ts";
+import { LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { RollCall } from "./roll-call.ts";
 import { Standing } from "./standing.ts";
 import { Vanished } from "./vanished.ts";
-
-const BARE = 0;
-const DEGRADED = 1;
-const LISTS = BY_LIVE + 9;
 
 export interface ReprotectionOptions {
   groups: GroupTable;
@@ -65,6 +62,7 @@ export class Reprotection {
   readonly doubts: Doubts;
   readonly vanished: Vanished;
   readonly rollCall: RollCall;
+  readonly lastResort: LastResort;
   /** While it is under way `classify` judges anew. */
   readonly review: GroupReview;
   readonly #groups: GroupTable;
@@ -84,9 +82,10 @@ export class Reprotection {
   #busyGroup = NONE;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
+  readonly #anyUsable = (holder: Holder): boolean =>
+    this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
   readonly #outsideGroup = (holder: Holder): boolean =>
-    !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#isUsable(holder);
-  readonly #anyUsable = (holder: Holder): boolean => this.#isUsable(holder);
+    !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#anyUsable(holder);
   readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
 
   constructor(options: ReprotectionOptions) {
@@ -94,7 +93,7 @@ export class Reprotection {
     this.#groups = options.groups;
     this.#port = options.port;
     this.#standing = new Standing(options.groups, options.port);
-    this.#lists = new GroupLists(options.groups, LISTS);
+    this.#lists = new GroupLists(options.groups);
     this.#plans = new OperationPlans(options.groups);
     this.#disposal = new GroupDisposal(options.groups, options.port, this.#lists);
     this.#operations = new OperationPool(options.operationsMax);
@@ -124,6 +123,11 @@ export class Reprotection {
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
     });
+    this.lastResort = new LastResort({
+      ...{ groups: options.groups, port: options.port, lists: this.#lists, absences: this.#absences },
+      ...{ standing: this.#standing, givingUp: this.#givingUp, reclaiming: this.#reclaiming },
+      isDoubted: (group) => this.doubts.knows(group) || options.isWrong(group),
+    });
     this.copies = new MirrorCopies({
       ...{ groups: options.groups, port: options.port, disposal: this.#disposal },
       ...{ absences: this.#absences, standing: this.#standing, copiesMax: options.operationsMax },
@@ -144,10 +148,6 @@ export class Reprotection {
   /** True if an operation under way may put this page on the holder. */
   expects(holder: number, pageId: number): boolean {
     return this.#operations.anyRebuilds(pageId, holder);
-  }
-
-  #isUsable(holder: Holder): boolean {
-    return this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
   }
 
   /** Puts the group where its state says; drops one that nothing is alive in. */
@@ -219,6 +219,7 @@ export class Reprotection {
     this.#stepsLeft.fill(limits.groupStepsPerTick);
     this.review.work();
     this.rollCall.work();
+    this.lastResort.tick(this.#absences.nowMs);
   }
 
   /** Begins as many operations as may be under way. */
@@ -394,12 +395,12 @@ export class Reprotection {
     const operation = this.#operations.at(index);
     const isRebuild = operation.kind === OperationKind.REBUILD;
     // A target that is gone by now is gone with the page, or will be asked what it has when it comes back.
-    const isOutOfReach = isRebuild && result === ResultStatus.OK && !this.#port.isLinked(operation.target);
-    const status = isOutOfReach ? ResultStatus.UNREACHABLE : result;
+    const isHere = !isRebuild || this.#port.isLinked(operation.target);
+    const status = result === ResultStatus.OK && !isHere ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
     const server = this.#port.table.at(operation.server);
     if (!isRebuild) server.unackedPages -= 1;
-    if (operation.reclaims) this.#reclaiming.ended(server, result === ResultStatus.FULL);
+    if (operation.reclaims) this.#reclaiming.ended(server, result, this.#absences.nowMs);
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
@@ -411,10 +412,9 @@ export class Reprotection {
 
   /** Groups that wait for operations such as this one, or have one under way. */
   #inNeed({ reclaims }: Operation): number {
-    let groups = this.#operations.underWay;
-    for (let list = reclaims ? BY_LIVE : 0; list < (reclaims ? LISTS : BY_LIVE); list += 1)
-      groups += this.#lists.length(list);
-    return groups;
+    const lists = this.#lists;
+    const waiting = reclaims ? lists.lengthFrom(BY_LIVE) : lists.length(BARE) + lists.length(DEGRADED);
+    return this.#operations.underWay + waiting;
   }
 
   #composed(operation: Operation, status: number): void {

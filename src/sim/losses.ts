@@ -195,7 +195,8 @@ export class Losses {
       for (const [slot, pageId] of kept.slots) {
         const isMeant = slots.place(slot) >= Place.FIRST_HOLDER && slots.pageId(slot) === pageId;
         const state = isMeant ? groups.state[groups.groupOf(groups.liveOf(slot))] : GroupState.FREE;
-        if (state === GroupState.OPEN || state === GroupState.CLOSING) continue;
+        if (state === GroupState.OPEN || state === GroupState.CLOSING || state === GroupState.PROTECTED)
+          continue;
         kept.slots.delete(slot);
         if (state === GroupState.BARE) this.#giveUp(kept, slot, nowMs);
       }
@@ -248,7 +249,8 @@ export class Losses {
     const kept = { user, slots: new Map<number, number>(), left };
     for (const slot of this.#deadSlots(user.client)) {
       const state = groups.state[groups.groupOf(groups.liveOf(slot))];
-      const isKept = state === GroupState.OPEN || state === GroupState.CLOSING;
+      const isKept =
+        state === GroupState.OPEN || state === GroupState.CLOSING || state === GroupState.PROTECTED;
       if (isKept && !this.#lostOf(user.client).has(slots.pageId(slot)))
         kept.slots.set(slot, slots.pageId(slot));
     }

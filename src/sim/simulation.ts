@@ -1,8 +1,9 @@
 import type { Prover } from "../../proto/peer/index.ts";
-import { messageText } from "../base/log.ts";
+import { type LogFields, messageText } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
 import { clientLimits } from "../client/client-limits.ts";
+import { GIVEN_UP } from "../redundancy/last-resort.ts";
 import { checkHeld, checkQuiet, checkServer, nothingQueued } from "./checkers.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Faults, type Victims } from "./faults.ts";
@@ -211,7 +212,7 @@ export class Simulation implements Victims {
       peerBlockBytes: BLOCK_BYTES,
       prover: this.#prover,
       isHeard: (address) => this.#nodes.isHeard(address, this.#queue.nowMs),
-      notice: (message, fields) => this.#trace.event(`${host}: ${messageText(message, fields)}`),
+      notice: (message, fields) => this.#noticed(host, message, fields),
     });
     this.clients.push(client);
     this.#network.set(host, client);
@@ -229,6 +230,12 @@ export class Simulation implements Victims {
         ...{ onHeld, onError: () => this.#losses.lookForLate(this.#queue.nowMs) },
       }),
     );
+  }
+
+  #noticed(host: string, message: string, fields?: LogFields): void {
+    this.#trace.event(`${host}: ${messageText(message, fields)}`);
+    // Nothing makes up for a wrong byte in their pages any more: too much at a time.
+    if (message === GIVEN_UP) this.#nodes.rot.heal();
   }
 
   #checkBooks(): void {

@@ -57,6 +57,7 @@ export interface TestClientOptions {
   /** Byte that its identity is made of. */
   identity?: number;
   redundancy?: "none" | "mirror" | "parity";
+  accumulators?: number;
 }
 
 /** A client's core and NBD front over queues in memory: nothing happens but in `turn` and `pump`. */
@@ -77,7 +78,8 @@ export class TestClient {
     const peerBytes = (options.peerBlocks ?? limits.peerBlocks) * limits.peerBlockBytes;
     const nbdBytes = (options.nbdBlocks ?? limits.nbdBlocks) * limits.nbdBlockBytes;
     const redundancy = options.redundancy ?? "none";
-    const { writeHedgesMax, hedgesMax, fetchesMax, accumulators } = limits;
+    const { writeHedgesMax, hedgesMax, fetchesMax } = limits;
+    const accumulators = options.accumulators ?? limits.accumulators;
     const more = writeHedgesMax + (redundancy === "none" ? 0 : accumulators + hedgesMax + fetchesMax);
     this.arena = new Arena((frames + more + 4) * PAGE_BYTES + limits.receiveBytesMax + peerBytes + nbdBytes);
     const slots = options.slots ?? 65_536;
@@ -86,6 +88,7 @@ export class TestClient {
       slots,
       frames,
       redundancy,
+      limits: { ...limits, accumulators },
       prng: new Prng(options.seed ?? 1),
       own: () => ({
         role: Role.CLIENT,
