@@ -26,6 +26,8 @@ export interface NbdConnectionPort {
   readonly peer?: string;
   /** The session can take bytes again that it left. */
   resume(): void;
+  /** A socket that is not read does not say that nobody is there any more: finds out, and ends it if so. */
+  probe?(): void;
   /** The session is over: send what is queued, then close. */
   finish(): void;
   /** Close at once: what is queued is not whole. */
@@ -120,6 +122,7 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   /** Time passes; `ranMs` of it count since the last tick. */
   tick(nowMs: number, ranMs: number): void {
+    this.#port.probe?.();
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
@@ -135,6 +138,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   }
 
   retry(): void {
+    // What waited for one who is gone must not be done after what others have written meanwhile.
+    this.#port.probe?.();
     if (this.#ended) return;
     if (this.session.stalled) this.#guard(() => this.session.resume());
     if (!this.session.stalled) this.#port.resume();

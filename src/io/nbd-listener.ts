@@ -86,6 +86,7 @@ export class NbdListener {
     const port = {
       peer: this.#path ?? addressOf(accepted),
       resume: () => socket.resume(),
+      probe: () => socket.probe(),
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
     };
