@@ -60,7 +60,8 @@ export class NbdListener {
 
   #accept(accepted: net.Socket): void {
     const { front, region, sendPool, carryPool, flusher, nowMs, failed } = this.#options;
-    if (front.connections >= limits.nbdConnectionsMax) {
+    // A socket outlives its session while the other side does not close.
+    if (Math.max(front.connections, this.#sockets.size) >= limits.nbdConnectionsMax) {
       accepted.destroy();
       return;
     }

@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
@@ -45,7 +46,9 @@ async function listener(client: TestClient, options: ListenerOptions = {}): Prom
 function greeting(at: NbdListener): Promise<number> {
   return new Promise((resolve) => {
     let got = 0;
-    const socket = net.connect((at.address as net.AddressInfo).port, "127.0.0.1");
+    const { address } = at;
+    const to = typeof address === "string" ? { path: address } : { port: address.port, host: "127.0.0.1" };
+    const socket = net.connect(to);
     ends.push(() => socket.destroy());
     socket.on("data", (chunk) => {
       got += chunk.length;
@@ -65,6 +68,23 @@ test("a client comes while no queue can take a greeting: it is turned away, and 
   expect(client.front.connections).toBe(0);
   for (const block of blocks) client.nbdPool.give(block);
   expect(await greeting(at)).toBe(18);
+});
+
+test("clients whose sessions are over keep their ends open: their sockets count as connections too", async () => {
+  const client = new TestClient();
+  const path = socketPath();
+  const at = await listener(client, { address: { path } });
+  const hangOn = async (): Promise<void> => {
+    const socket = net.connect({ path, allowHalfOpen: true });
+    ends.push(() => socket.destroy());
+    // No flags that any client has.
+    socket.write(Buffer.alloc(4, 0xff));
+    socket.resume();
+    await once(socket, "end");
+  };
+  await Promise.all(Array.from({ length: limits.nbdConnectionsMax }, hangOn));
+  expect(client.front.connections).toBe(0);
+  expect(await greeting(at)).toBe(0);
 });
 
 test("accepting fails again and again, as it does without memory: it is said, and the listener stays", async () => {
