@@ -9,7 +9,8 @@ import { RawWriter } from "./raw-writer.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
 import type { TurnFlusher } from "./turn-flusher.ts";
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = [new Uint8Array(0)];
+const nobodyWaits = (): void => {};
 
 /** The sans-IO side of a connection. */
 export interface StreamHandler {
@@ -230,7 +231,7 @@ export class StreamSocket {
    */
   probe(): void {
     if (this.#carry === undefined || this.#writingBytes > 0 || this.#ended) return;
-    const outcome = this.#writer?.write([NOTHING], () => {});
+    const outcome = this.#writer?.write(NOTHING, nobodyWaits);
     if (typeof outcome === "object") this.#failed(outcome.status);
   }
 
