@@ -51,7 +51,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   readonly #front: NbdFront;
   readonly #port: NbdConnectionPort;
   readonly #spare: ClientRequest[] = [];
-  readonly #startedMs: number;
+  /** When it began to choose an export; later by as long as the client stood still meanwhile. */
+  #startedMs: number;
   #openPayloads = 0;
   #ended = false;
 
@@ -120,9 +121,10 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.session.disconnected();
   }
 
-  /** Time passes; `ranMs` of it count since the last tick. */
-  tick(nowMs: number, ranMs: number): void {
+  /** Time passes: since the last tick `ranMs`, and `stillMs` in which the client itself did not run. */
+  tick(nowMs: number, ranMs: number, stillMs: number): void {
     this.#port.probe?.();
+    this.#startedMs += stillMs;
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
