@@ -26,6 +26,8 @@ export interface NbdConnectionPort {
   readonly peer?: string;
   /** The session can take bytes again that it left. */
   resume(): void;
+  /** A socket that is not read does not say that nobody is there any more: finds out, and ends it if so. */
+  probe?(): void;
   /** The session is over: send what is queued, then close. */
   finish(): void;
   /** Close at once: what is queued is not whole. */
@@ -49,7 +51,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   readonly #front: NbdFront;
   readonly #port: NbdConnectionPort;
   readonly #spare: ClientRequest[] = [];
-  readonly #startedMs: number;
+  /** When it began to choose an export; later by as long as the client stood still meanwhile. */
+  #startedMs: number;
   #openPayloads = 0;
   #ended = false;
 
@@ -118,8 +121,10 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.session.disconnected();
   }
 
-  /** Time passes; `ranMs` of it count since the last tick. */
-  tick(nowMs: number, ranMs: number): void {
+  /** Time passes: since the last tick `ranMs`, and `stillMs` in which the client itself did not run. */
+  tick(nowMs: number, ranMs: number, stillMs: number): void {
+    this.#port.probe?.();
+    this.#startedMs += stillMs;
     if (this.session.state === "negotiating" && nowMs - this.#startedMs > limits.nbdNegotiationMsMax) {
       this.session.close(`no export was chosen within ${limits.nbdNegotiationMsMax} ms`);
     }
@@ -135,6 +140,8 @@ export class NbdConnection implements NbdHandler, Admitted {
   }
 
   retry(): void {
+    // What waited for one who is gone must not be done after what others have written meanwhile.
+    this.#port.probe?.();
     if (this.#ended) return;
     if (this.session.stalled) this.#guard(() => this.session.resume());
     if (!this.session.stalled) this.#port.resume();

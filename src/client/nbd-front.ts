@@ -127,9 +127,10 @@ export class NbdFront {
 
   tick(nowMs: number): void {
     // Nobody was idle while we did not run ourselves.
-    const ranMs = Math.min(nowMs - (this.#tickedMs ?? nowMs), limits.clientTickMsMax);
+    const passedMs = nowMs - (this.#tickedMs ?? nowMs);
+    const ranMs = Math.min(passedMs, limits.clientTickMsMax);
     this.#tickedMs = nowMs;
-    for (const connection of this.#connections) connection.tick(nowMs, ranMs);
+    for (const connection of this.#connections) connection.tick(nowMs, ranMs, passedMs - ranMs);
     this.admission.tick(nowMs);
   }
 

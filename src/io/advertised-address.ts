@@ -13,9 +13,9 @@ import {
  * of this machine that is not loopback (IPv4 before IPv6, no link-local one), or loopback where there is none.
  * @param before what they were told last: it stays as long as it is as good as any, or none is there for a while
  */
-export function advertisedAddress(bound: HostPort, hosts?: readonly string[], before?: string): string {
+export function advertisedAddress(bound: HostPort, before?: string, hosts = ownHosts): string {
   if (!isWildcardHost(bound.host)) return formatHostPort(bound);
-  const usable = (hosts ?? ownHosts()).filter(
+  const usable = hostsNow(hosts, before).filter(
     (host) => !isLoopbackHost(host) && !/^(?:fe80:|169\.254\.)/i.test(host),
   );
   const ipv4 = usable.filter((host) => isIPv4(host));
@@ -29,7 +29,17 @@ export function advertisedAddress(bound: HostPort, hosts?: readonly string[], be
   return formatHostPort({ host: best[0] ?? loopback, port: bound.port });
 }
 
-function ownHosts(): string[] {
+/** The system needs a descriptor and memory to say them; while it has none, what others were told stays. */
+function hostsNow(hosts: () => readonly string[], before?: string): readonly string[] {
+  try {
+    return hosts();
+  } catch (error) {
+    if (before === undefined) throw error;
+    return [];
+  }
+}
+
+function ownHosts(): readonly string[] {
   return Object.values(networkInterfaces()).flatMap((addresses) =>
     (addresses ?? []).map(({ address }) => address),
   );

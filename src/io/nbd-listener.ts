@@ -60,7 +60,8 @@ export class NbdListener {
 
   #accept(accepted: net.Socket): void {
     const { front, region, sendPool, carryPool, flusher, nowMs, failed } = this.#options;
-    if (front.connections >= limits.nbdConnectionsMax) {
+    // A socket outlives its session while the other side does not close.
+    if (Math.max(front.connections, this.#sockets.size) >= limits.nbdConnectionsMax) {
       accepted.destroy();
       return;
     }
@@ -86,6 +87,7 @@ export class NbdListener {
     const port = {
       peer: this.#path ?? addressOf(accepted),
       resume: () => socket.resume(),
+      probe: () => socket.probe(),
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
     };

@@ -9,6 +9,9 @@ import { RawWriter } from "./raw-writer.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
 import type { TurnFlusher } from "./turn-flusher.ts";
 
+const NOTHING = [new Uint8Array(0)];
+const nobodyWaits = (): void => {};
+
 /** The sans-IO side of a connection. */
 export interface StreamHandler {
   /** Takes bytes [start, end); returns how many: fewer leaves the rest for `StreamSocket.resume()`. */
@@ -128,15 +131,16 @@ export class StreamSocket {
 
   #written(status: number): void {
     if (this.#ended) return;
-    if (status < 0) {
-      this.destroy(new Error(`write failed: ${getSystemErrorName(status)}`));
-      return;
-    }
+    if (status < 0) return this.#failed(status);
     this.#out.consume(this.#writingBytes);
     this.#writingBytes = 0;
     this.#drained();
     if (this.#ended) return;
     if (this.#out.pieces > 0 || this.#finishing) this.markDirty();
+  }
+
+  #failed(status: number): void {
+    this.destroy(new Error(`write failed: ${getSystemErrorName(status)}`));
   }
 
   #onRead(length: number): boolean {
@@ -219,6 +223,16 @@ export class StreamSocket {
   /** The handler can take bytes again: what was carried over is fed to it at the end of the turn. */
   resume(): void {
     if (this.#carry !== undefined) this.#options.flusher.scheduleResume(this);
+  }
+
+  /**
+   * While bytes are carried over the socket is not read, and its end not seen: ends it if a write of nothing fails.
+   * That tells of a Unix socket whose peer has closed, and of TCP once it was reset.
+   */
+  probe(): void {
+    if (this.#carry === undefined || this.#writingBytes > 0 || this.#ended) return;
+    const outcome = this.#writer?.write(NOTHING, nobodyWaits);
+    if (typeof outcome === "object") this.#failed(outcome.status);
   }
 
   /** Feeds what was carried over, through the region: only outside of any other socket's read. */

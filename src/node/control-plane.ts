@@ -187,8 +187,7 @@ export class ControlPlane {
 
   /** What others are told of this node's addresses; a machine's own may come, go and change while it runs. */
   #addresses({ data }: SelfReport, before?: NodeRecord): { data: string | null; control: string } {
-    const address = (bound: HostPort, told?: string | null) =>
-      advertisedAddress(bound, undefined, told ?? undefined);
+    const address = (bound: HostPort, told?: string | null) => advertisedAddress(bound, told ?? undefined);
     return {
       data: data === null ? null : address(parseHostPort(data), before?.data),
       control: address(this.#server.address, before?.control),

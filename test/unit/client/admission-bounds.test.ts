@@ -264,6 +264,21 @@ describe("admission", () => {
   });
 });
 
+describe("choosing an export", () => {
+  it("was too late when the machine had slept meanwhile", () => {
+    const client = newClient();
+    const ended: string[] = [];
+    const port = { resume() {}, finish: () => ended.push("slow"), destroy() {} };
+    pass(client, limits.tickMs);
+    client.front.connect(new OutQueue(client.nbdPool), port, client.nowMs);
+    client.nowMs += 6 * limits.nbdNegotiationMsMax;
+    pass(client, limits.nbdNegotiationMsMax / 2);
+    expect(ended).toEqual([]);
+    pass(client, limits.nbdNegotiationMsMax / 2);
+    expect(ended).toEqual(["slow"]);
+  });
+});
+
 describe("shutting down", () => {
   it("answers what is in flight, and refuses the rest", () => {
     const client = newClient();

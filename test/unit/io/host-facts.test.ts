@@ -104,7 +104,7 @@ describe("the address others are told", () => {
     ["0.0.0.0", ["2001:db8::7"], "127.0.0.1:80"],
     ["::", ["127.0.0.1"], "[::1]:80"],
   ])("for %s among %j is %s", (host, own, told) => {
-    expect(advertisedAddress({ host, port: 80 }, own)).toBe(told);
+    expect(advertisedAddress({ host, port: 80 }, undefined, () => own)).toBe(told);
   });
 });
 
@@ -119,7 +119,15 @@ describe("the address others are told, as those of the machine come and go", () 
     ["stays while there is none", any, "10.0.0.7:80", ["127.0.0.1"], "10.0.0.7:80"],
     ["gives way to a better one", anyOf6, "[2001:db8::7]:80", ["2001:db8::7", "10.0.0.7"], "10.0.0.7:80"],
   ])("%s", (_, bound, before, hosts, told) => {
-    expect(advertisedAddress(bound, hosts, before)).toBe(told);
+    expect(advertisedAddress(bound, before, () => hosts)).toBe(told);
+  });
+
+  it("stays while the system has no descriptor left to list them with, and no node ends by that", () => {
+    const hosts = () => {
+      throw new Error("uv_interface_addresses returned Unknown system error 24");
+    };
+    expect(advertisedAddress(any, "10.0.0.7:80", hosts)).toBe("10.0.0.7:80");
+    expect(() => advertisedAddress(any, undefined, hosts)).toThrow("uv_interface_addresses");
   });
 });
 

@@ -1,13 +1,17 @@
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Block } from "../../../src/base/blocks.ts";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
 import { limits } from "../../../src/base/limits.ts";
-import { NbdListener } from "../../../src/io/nbd-listener.ts";
+import { type NbdAddress, NbdListener } from "../../../src/io/nbd-listener.ts";
 import { receiveRegionIn } from "../../../src/io/receive-region.ts";
 import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
-import { TestClient } from "../../support/cores.ts";
+import { memoryServer, nbdRequest, pageOf, TestClient } from "../../support/cores.ts";
+import { NbdPipe } from "../../support/nbd-pipe.ts";
+import { nbd, RawNbd } from "../../support/raw-nbd.ts";
+import { Scratch } from "../../support/scratch.ts";
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -15,19 +19,25 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function listener(client: TestClient): Promise<NbdListener> {
-  const made = await NbdListener.start(
-    { host: "127.0.0.1", port: 0 },
-    {
-      front: client.front,
-      region: receiveRegionIn(client.arena.bytes, client.region),
-      sendPool: client.nbdPool,
-      carryPool: new HeapBlockPool(4, limits.receiveBytesMax),
-      flusher: new TurnFlusher({ beforeFlush: () => client.turn() }),
-      nowMs: () => performance.now(),
-      notice: client.notice,
-    },
-  );
+interface ListenerOptions {
+  address?: NbdAddress;
+  /** Has a block taken for each connection that is stalled. */
+  carryPool?: HeapBlockPool;
+}
+
+const newCarryPool = () => new HeapBlockPool(4, limits.receiveBytesMax);
+
+async function listener(client: TestClient, options: ListenerOptions = {}): Promise<NbdListener> {
+  const { address = { host: "127.0.0.1", port: 0 }, carryPool = newCarryPool() } = options;
+  const made = await NbdListener.start(address, {
+    front: client.front,
+    region: receiveRegionIn(client.arena.bytes, client.region),
+    sendPool: client.nbdPool,
+    carryPool,
+    flusher: new TurnFlusher({ beforeFlush: () => client.turn() }),
+    nowMs: () => performance.now(),
+    notice: client.notice,
+  });
   ends.push(() => made.close());
   return made;
 }
@@ -36,7 +46,9 @@ async function listener(client: TestClient): Promise<NbdListener> {
 function greeting(at: NbdListener): Promise<number> {
   return new Promise((resolve) => {
     let got = 0;
-    const socket = net.connect((at.address as net.AddressInfo).port, "127.0.0.1");
+    const { address } = at;
+    const to = typeof address === "string" ? { path: address } : { port: address.port, host: "127.0.0.1" };
+    const socket = net.connect(to);
     ends.push(() => socket.destroy());
     socket.on("data", (chunk) => {
       got += chunk.length;
@@ -56,6 +68,23 @@ test("a client comes while no queue can take a greeting: it is turned away, and 
   expect(client.front.connections).toBe(0);
   for (const block of blocks) client.nbdPool.give(block);
   expect(await greeting(at)).toBe(18);
+});
+
+test("clients whose sessions are over keep their ends open: their sockets count as connections too", async () => {
+  const client = new TestClient();
+  const path = socketPath();
+  const at = await listener(client, { address: { path } });
+  const hangOn = async (): Promise<void> => {
+    const socket = net.connect({ path, allowHalfOpen: true });
+    ends.push(() => socket.destroy());
+    // No flags that any client has.
+    socket.write(Buffer.alloc(4, 0xff));
+    socket.resume();
+    await once(socket, "end");
+  };
+  await Promise.all(Array.from({ length: limits.nbdConnectionsMax }, hangOn));
+  expect(client.front.connections).toBe(0);
+  expect(await greeting(at)).toBe(0);
 });
 
 test("accepting fails again and again, as it does without memory: it is said, and the listener stays", async () => {
@@ -83,4 +112,59 @@ test("a gateway's client vanishes without a word: its connection is probed, not 
   ends.push(() => socket.destroy());
   await new Promise((resolve) => socket.once("data", resolve));
   await expect.poll(() => timerOf(port, socket.localPort!)).toBe("02");
+});
+
+function socketPath(): string {
+  const scratch = new Scratch();
+  ends.push(() => scratch.remove());
+  return scratch.file("nbd.sock");
+}
+
+const write = (slot: number, payload: Buffer) => ({
+  ...{ command: nbd.command.write, offset: slot * 4096, length: payload.length, payload },
+});
+
+/** A client of which one page of eight is never sent, and another that hung up while its write of eight waited. */
+async function goneWhileWaiting(path: string, carryPool: HeapBlockPool): Promise<RawNbd> {
+  const slow = await RawNbd.ready({ path });
+  slow.write(nbdRequest(nbd.command.write, 63 * 4096, 4096));
+  const gone = await NbdPipe.connect({ path });
+  gone.request(write(0, Buffer.alloc(8 * 4096, "gone"))).catch(() => {});
+  await expect.poll(() => carryPool.taken).toBe(1);
+  gone.close();
+  return slow;
+}
+
+test("a client hangs up while its request waits: it is not done after what the next one writes", async () => {
+  const client = new TestClient({ frames: 8 });
+  client.join(memoryServer("a"));
+  const [path, carryPool] = [socketPath(), newCarryPool()];
+  await listener(client, { address: { path }, carryPool });
+  const slow = await goneWhileWaiting(path, carryPool);
+  const next = await NbdPipe.connect({ path });
+  const page = Buffer.from(pageOf(1));
+  const written = next.request(write(3, page));
+  const pumping = setInterval(() => {
+    // The line has been kept to for long enough: whoever finds room may pass.
+    client.front.admission.tick(limits.nbdLineKeptMs);
+    client.pump();
+  }, 1);
+  ends.push(() => clearInterval(pumping));
+  await written;
+  slow.close();
+  await expect.poll(() => client.front.connections).toBe(1);
+  const { data } = await next.request({ command: nbd.command.read, offset: 3 * 4096, length: 4096 });
+  expect(data.equals(page)).toBe(true);
+});
+
+test("a client hangs up while its request waits for room that nobody makes: that is noticed", async () => {
+  const client = new TestClient({ frames: 8 });
+  const [path, carryPool] = [socketPath(), newCarryPool()];
+  await listener(client, { address: { path }, carryPool });
+  await goneWhileWaiting(path, carryPool);
+  const left = () => {
+    client.front.tick(0);
+    return client.front.connections;
+  };
+  await expect.poll(left).toBe(1);
 });
