@@ -43,7 +43,7 @@ export const catalog = {
   ),
   capacity: one("SIZE", "most memory lent (default: half of what is available at the start)", parseCapacity),
   reserve: one("SIZE", "memory the machine always keeps for itself (default 256M)", parseSize),
-  size: one("SIZE", "size of the device; a multiple of 4096", parseDeviceSize),
+  size: one("SIZE", "size of the device (required); a multiple of 4096", parseDeviceSize),
   socket: one("PATH", "offer the device by NBD on this Unix socket", parseSocketPath),
   nbd: one("HOST:PORT", "offer the device by NBD over TCP; may be given beside --socket", parseHostPort),
   export: one("NAME", "NBD export name (default: the empty one)", parseExportName),
@@ -60,6 +60,8 @@ export const catalog = {
   servers: one("N", "memory servers to start (default 4)", parseWhole(1, 64)),
   parity: one("N", "parity servers to start (default 1)", parseWhole(0, 16)),
   respawn: flag("start a node again that died"),
+  json: flag("as JSON (with --watch: one line each time)"),
+  watch: flag("again each second, until interrupted"),
 } as const;
 
 function parseName(text: string): string {

@@ -90,7 +90,7 @@ function fromConfig(name: string, file: string, config: Readonly<Record<string, 
     if (!["string", "number", "boolean"].includes(typeof value)) {
       throw new ConfigError(
         label,
-        "is not accepted; accepted: a text, a number, true or false, or a list of them",
+        `${quote(JSON.stringify(value))} is not accepted; accepted: a text, a number, true or false, or a list of them`,
       );
     }
   }

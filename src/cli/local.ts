@@ -15,9 +15,20 @@ import { type OptionValues, pick } from "./option-spec.ts";
 import { capacityOf } from "./server.ts";
 
 export const localSpecs = {
-  ...pick(catalog, ["servers", "parity", "capacity", "reserve", "respawn"]),
+  ...pick(catalog, ["servers", "parity"]),
+  capacity: {
+    ...catalog.capacity,
+    describe:
+      "most memory that each server lends (default: a share of half of what is available at the start)",
+  },
+  ...pick(catalog, ["reserve", "respawn"]),
   ...deviceSpecs,
-  ...pick(catalog, ["name", "control", "key-file", "insecure", "log"]),
+  name: { ...catalog.name, describe: "name of the cluster in its ready line and log (default local)" },
+  control: {
+    ...catalog.control,
+    describe: "the client's control port (default 127.0.0.1 and a free one, see the ready line)",
+  },
+  ...pick(catalog, ["key-file", "insecure", "log"]),
 };
 
 const serversDefault = 4;

@@ -2,9 +2,11 @@ import yargs, { type Argv } from "yargs";
 import { ConfigError, quote } from "../base/config-error.ts";
 import { NswapError } from "../base/errors.ts";
 import { packageVersion } from "../io/package-version.ts";
+import { catalog } from "./catalog.ts";
 import type { CliHost, Command } from "./command.ts";
 import { commands } from "./commands.ts";
 import { environmentName } from "./layers.ts";
+import type { OptionSpecs } from "./option-spec.ts";
 
 const commandNames = commands.map(({ name }) => name).join(", ");
 
@@ -28,7 +30,7 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
     );
   for (const command of commands) {
     parser = parser.command(
-      command.positional === undefined ? command.name : `${command.name} ${command.positional}`,
+      nameAndArguments(command),
       command.describe,
       (y) => configure(y, command),
       async (commandLine) => {
@@ -43,7 +45,7 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
     if (first !== undefined && !first.startsWith("-") && !commands.some(({ name }) => name === first)) {
       throw new ConfigError(null, `${quote(first)} is not a command; accepted: ${commandNames}`);
     }
-    await parser.parseAsync([...args], {}, (_error, _argv, output) => {
+    await parser.parseAsync(args.map(plainFlag), {}, (_error, _argv, output) => {
       shown = output;
     });
     if (shown === "") return status;
@@ -58,8 +60,19 @@ export async function main(args: readonly string[], host: CliHost): Promise<numb
 }
 
 function configure(parser: Argv, command: Command): Argv {
+  const titled = parser.usage(`$0 ${nameAndArguments(command)} [options]: ${command.describe}`);
+  const configured = Object.keys(command.options).length === 0 ? titled : layered(titled, command.options);
+  return command.configure?.(configured) ?? configured;
+}
+
+/** `scrub [node]` */
+function nameAndArguments({ name, positional }: Command): string {
+  return positional === undefined ? name : `${name} ${positional}`;
+}
+
+/** With options that may also come from the environment and a configuration file. */
+function layered(parser: Argv, options: OptionSpecs): Argv {
   let configured = parser
-    .usage(`$0 ${command.name} [options]: ${command.describe}`)
     .option("config", {
       type: "string",
       requiresArg: true,
@@ -70,14 +83,30 @@ function configure(parser: Argv, command: Command): Argv {
         "the --config file; the command line wins over the environment, which wins over the file. " +
         "Sizes take K, M, G, T (powers of 1024).",
     );
-  for (const [name, spec] of Object.entries(command.options)) {
+  for (const [name, spec] of Object.entries(options)) {
     const describe = spec.argument === "" ? spec.describe : `${spec.argument}: ${spec.describe}`;
     configured =
       spec.kind === "flag"
         ? configured.option(name, { type: "boolean", describe })
         : configured.option(name, { type: "string", requiresArg: true, describe });
   }
-  return command.configure?.(configured) ?? configured;
+  return configured;
+}
+
+/**
+ * `--insecure=yes` as `--insecure`: for yargs every word but "true" is a no. The words are those of the environment.
+ * @throws ConfigError
+ */
+function plainFlag(arg: string): string {
+  const [, name, text] = /^--([a-z-]+)=(.*)$/s.exec(arg) ?? [];
+  if (name === undefined || !Object.hasOwn(catalog, name)) return arg;
+  const spec: OptionSpecs[string] = catalog[name as keyof typeof catalog];
+  if (spec.kind !== "flag") return arg;
+  try {
+    return spec.parse(text) === true ? `--${name}` : `--no-${name}`;
+  } catch (cause) {
+    throw new ConfigError(`--${name}`, (cause as Error).message, { cause });
+  }
 }
 
 /** One line for people; a stack only for what is no fault of the user's. */

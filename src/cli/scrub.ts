@@ -6,21 +6,18 @@ import { ControlError } from "../io/control/control-error.ts";
 import type { ScrubFigures } from "../membership/node-record.ts";
 import type { StatusDocument, StatusNode } from "../membership/status-document.ts";
 import { StatusClient } from "../node/status-client.ts";
-import { catalog } from "./catalog.ts";
 import type { CliHost, Command } from "./command.ts";
 import { given, loadKey } from "./common.ts";
-import { pick } from "./option-spec.ts";
-import { askStatus, defaultControl, problemText } from "./status.ts";
+import { askSpecs, askStatus, defaultControl, problemText } from "./status.ts";
 import { progress } from "./status-view.ts";
 
-const scrubSpecs = pick(catalog, ["control", "key-file"]);
 const lookEveryMs = 500;
 
 export const scrubCommand: Command = {
   name: "scrub",
   positional: "[node]",
   describe: "compare all parity groups with their members now, at all parity servers or at NODE",
-  options: scrubSpecs,
+  options: askSpecs,
   configure: (yargs) =>
     yargs
       .positional("node", { type: "string", describe: "name of a parity server; all of them if left out" })
@@ -29,7 +26,7 @@ export const scrubCommand: Command = {
         "exit status 1 if a group is wrong or could not be compared",
       ),
   async run(commandLine, host) {
-    const values = given(scrubSpecs, commandLine, host);
+    const values = given(askSpecs, commandLine, host);
     const address = values.control ?? defaultControl;
     const key = loadKey(values["key-file"]);
     const node = commandLine["node"];

@@ -9,7 +9,15 @@ import { given, loadKey } from "./common.ts";
 import { pick } from "./option-spec.ts";
 import { redraw, renderStatus } from "./status-view.ts";
 
-const statusSpecs = pick(catalog, ["control", "key-file"]);
+/** Which node is asked, and how. */
+export const askSpecs = {
+  control: {
+    ...catalog.control,
+    describe: "control port of the node that is asked (default 127.0.0.1:7411)",
+  },
+  ...pick(catalog, ["key-file"]),
+};
+const statusSpecs = { ...askSpecs, ...pick(catalog, ["json", "watch"]) };
 export const defaultControl = { host: "127.0.0.1", port: 7411 };
 const watchEveryMs = 1_000;
 const signals = ["SIGINT", "SIGTERM"] as const;
@@ -25,19 +33,16 @@ export const statusCommand: Command = {
   describe: "the cluster as one node sees it",
   options: statusSpecs,
   configure: (yargs) =>
-    yargs
-      .option("json", { type: "boolean", describe: "as JSON (with --watch: one line each time)" })
-      .option("watch", { type: "boolean", describe: "again each second, until interrupted" })
-      .example("$0 status --control 127.0.0.1:7412 --watch", "ask this machine's client, keep watching"),
+    yargs.example("$0 status --control 127.0.0.1:7412 --watch", "ask this machine's client, keep watching"),
   async run(commandLine, host) {
     const values = given(statusSpecs, commandLine, host);
     const asked: Asked = {
       address: values.control ?? defaultControl,
       key: loadKey(values["key-file"]),
-      json: commandLine["json"] === true,
+      json: values.json ?? false,
     };
     try {
-      if (commandLine["watch"] === true) await watch(asked, host);
+      if (values.watch === true) await watch(asked, host);
       else host.print(asText(await askStatus(asked.address, asked.key), asked.json));
       return 0;
     } catch (error) {

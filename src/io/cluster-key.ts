@@ -92,6 +92,10 @@ function readKeyFile(path: string): Uint8Array {
         `may be accessed by group or others (mode ${mode}); mend it with: chmod 600 ${path}`,
       );
     }
+    // With line ends: what is longer is not read.
+    if (stat.size > keyBytesMax + 2) {
+      throw refusal(path, `holds ${stat.size} bytes; accepted: ${keyBytesMin} to ${keyBytesMax}`);
+    }
     const bytes = Buffer.alloc(keyBytesMax + 3);
     let filled = 0;
     while (filled < bytes.length) {

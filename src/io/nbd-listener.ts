@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, unlinkSync } from "node:fs";
 import net from "node:net";
+import { dirname } from "node:path";
 import type { BlockPool } from "../base/blocks.ts";
 import { NswapError } from "../base/errors.ts";
 import { formatHostPort } from "../base/host-port.ts";
@@ -141,6 +142,9 @@ function addressOf({ remoteAddress: host, remotePort: port }: net.Socket): strin
 }
 
 async function clearSocketPath(path: string): Promise<void> {
+  // Node would say EACCES.
+  if (!existsSync(dirname(path)))
+    throw new NswapError("ADDRESS_REFUSED", `cannot listen on ${path}: its directory does not exist`);
   if (!existsSync(path)) return;
   // Whatever else a mistyped path names is not ours to delete.
   if (!lstatSync(path).isSocket())

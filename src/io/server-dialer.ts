@@ -171,9 +171,8 @@ export class ServerDialer<L extends DialledLink> {
     const { notice, nowMs } = this.#options;
     const peer = link.peer!;
     this.#judge(target, peer);
-    if (target.answered?.identity !== peer.identity) {
-      notice(`linked to a ${roleNames[target.role]}`, { name: peer.name, at: target.address });
-    }
+    const again = target.answered?.identity === peer.identity ? " again" : "";
+    notice(`linked to a ${roleNames[target.role]}${again}`, { name: peer.name, at: target.address });
     this.#whereabouts.found(target.address, peer, target.role);
     target.answered = peer;
     target.upSinceMs = nowMs();

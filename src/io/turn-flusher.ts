@@ -46,6 +46,8 @@ interface TurnFlusherOptions {
   busyPollUs?: number;
   /** False while those who should send next need the processor themselves. */
   mayPoll?: () => boolean;
+  /** A clock of a test's own. */
+  nowMs?: () => number;
 }
 
 /**
@@ -60,6 +62,7 @@ interface TurnFlusherOptions {
 export class TurnFlusher {
   readonly #beforeFlush: (isTurnEnd: boolean) => void;
   readonly #mayPoll: () => boolean;
+  readonly #nowMs: () => number;
   readonly #pollMs: number;
   readonly #run = (): void => this.#turn();
   readonly #dirty = new SocketBatch();
@@ -75,6 +78,7 @@ export class TurnFlusher {
   constructor(options: TurnFlusherOptions) {
     this.#beforeFlush = options.beforeFlush;
     this.#mayPoll = options.mayPoll ?? (() => true);
+    this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#pollMs = (options.busyPollUs ?? 0) / 1000;
   }
 
@@ -132,12 +136,12 @@ export class TurnFlusher {
       return;
     }
     if (!this.#mayPoll()) return;
-    this.#pollUntil = performance.now() + this.#pollMs;
+    this.#pollUntil = this.#nowMs() + this.#pollMs;
     this.wake();
   }
 
   #pollTurn(): void {
-    if (performance.now() < this.#pollUntil) {
+    if (this.#nowMs() < this.#pollUntil) {
       this.wake();
       return;
     }

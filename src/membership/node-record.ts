@@ -67,7 +67,7 @@ export interface ClientFigures {
   readonly recovery: RecoveryFigures;
   /** Servers that it is linked to at present. */
   readonly links: { readonly servers: number; readonly parity: number };
-  /** Names of servers that lately gave it bytes which are not what was written. */
+  /** Names of servers that gave it bytes which are not what was written, or did not have them, since they started. */
   readonly suspects: readonly string[];
   /** Frames of memory servers and of parity servers that its device takes when full and much overwritten. */
   readonly roomNeeded: { readonly servers: number; readonly parity: number };

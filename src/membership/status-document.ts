@@ -3,7 +3,7 @@ import { asAddress, asCount, asName, asObject, asOneOf, InvalidRecordError } fro
 import type { ClientFigures, FrameCounts, NodeRole, ScrubFigures } from "./node-record.ts";
 import { asFrames, asRole, parseClientFigures, parseScrubFigures } from "./parse-record.ts";
 
-/** A node's state as another node sees it; `suspect`: silent, or a client lately got wrong bytes from it. */
+/** A node's state as another node sees it; `suspect`: silent, or a client once got wrong bytes from it. */
 export type SeenState = "up" | "suspect" | "down" | "draining";
 
 export interface StatusNode {

@@ -92,7 +92,7 @@ async function serve(
   const name = encodeURIComponent(options.exportName);
   if (options.socketPath !== undefined) {
     await bindAs("--socket", plane.listen({ path: options.socketPath }));
-    uris.push(`nbd+unix:///${name}?socket=${encodeURI(options.socketPath)}`);
+    uris.push(`nbd+unix:///${name}?socket=${pathInUri(options.socketPath)}`);
   }
   if (options.nbd !== undefined) {
     const listener = await bindAs("--nbd", plane.listen(options.nbd));
@@ -102,6 +102,9 @@ async function serve(
   const [nbd, nbdTcp] = uris;
   return { ...(nbd === undefined ? {} : { nbd }), ...(nbdTcp === undefined ? {} : { nbdTcp }) };
 }
+
+/** A path as the value of a query: no character of it ends the value. */
+const pathInUri = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
 
 /** Tells the data plane of the servers it is to be linked to: parity servers only where it uses them. */
 function membershipPort(plane: ClientDataPlane, redundancy: RedundancyName, log: Log): MembershipPort {

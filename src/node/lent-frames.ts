@@ -15,7 +15,7 @@ export function lentFrames(options: ServerOptions, { totalBytes }: MemoryInfo, l
   if (mostBytes < PAGE_BYTES) {
     throw new ConfigError(
       "--reserve",
-      `${reserveBytes} bytes are all the memory there is; nothing could be lent`,
+      `${reserveBytes} bytes leave nothing to lend; accepted: less than the memory there is, ${totalBytes} bytes`,
     );
   }
   if (capacityBytes > mostBytes) {

@@ -3,6 +3,7 @@ import type { HostPort } from "../base/host-port.ts";
 import type { Log } from "../base/log.ts";
 import type { ClusterKey } from "../io/cluster-key.ts";
 import type { RedundancyName } from "../membership/node-record.ts";
+import type { StatusDocument } from "../membership/status-document.ts";
 import { StatusClient } from "./status-client.ts";
 
 /** A parity server that starts at the same time may be heard of a heartbeat or two later. */
@@ -63,13 +64,17 @@ async function untilParityKnown(peer: HostPort, key: ClusterKey | null, deadline
   return true;
 }
 
+/** One that gave a client a wrong page once is suspect for as long as it runs, and still better than none. */
+export function seesParity({ nodes }: Pick<StatusDocument, "nodes">): boolean {
+  return nodes.some(({ role, state }) => role === "parity" && (state === "up" || state === "suspect"));
+}
+
 /** Never rejects: who does not answer knows nothing. */
 async function knowsParity(peer: HostPort, key: ClusterKey | null): Promise<boolean> {
   let client: StatusClient | null = null;
   try {
     client = await StatusClient.connect(peer, key);
-    const { nodes } = await client.status();
-    return nodes.some((node) => node.role === "parity" && node.state === "up");
+    return seesParity(await client.status());
   } catch {
     return false;
   } finally {

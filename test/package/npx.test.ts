@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -99,8 +99,32 @@ test("nbd-server-protocol can be imported on its own", () => {
   expect(printed.trim()).toBe("function");
 });
 
+const filesOf = (name: string): string[] =>
+  readdirSync(path.join(project, "node_modules", name), { recursive: true, encoding: "utf8" });
+
+test.each(["nswap", "nbd-server-protocol", "nswap-server"])("%s brings what it points to", (name) => {
+  const at = (file: string): string => path.join(project, "node_modules", name, file);
+  const files = filesOf(name);
+  expect(files).toContain("LICENSE");
+  for (const file of files.filter((each) => each.endsWith(".map"))) {
+    const map = JSON.parse(readFileSync(at(file), "utf8")) as {
+      sources: string[];
+      sourcesContent?: string[];
+    };
+    const missing = map.sources.filter(
+      (source, n) => map.sourcesContent?.[n] === undefined && !existsSync(at(path.join(file, "..", source))),
+    );
+    expect(missing, file).toEqual([]);
+  }
+  const { exports = {} } = JSON.parse(readFileSync(at("package.json"), "utf8")) as { exports?: object };
+  for (const entry of Object.values(exports).flatMap((one) =>
+    typeof one === "string" ? one : Object.values<string>(one),
+  ))
+    expect(files).toContain(path.normalize(entry));
+});
+
 test("the packages carry neither tests nor sources of them", () => {
-  const files = readdirSync(path.join(project, "node_modules/nswap"), { recursive: true, encoding: "utf8" });
+  const files = filesOf("nswap");
   expect(files.some((name) => name.startsWith("dist/bin/"))).toBe(true);
   expect(files.filter((name) => /(^|\/)test\//.test(name))).toEqual([]);
 });

@@ -109,15 +109,16 @@ export class ControlServer {
       endWith(socket, refusal.status, refusal.text);
       return;
     }
+    const from = request.socket.remoteAddress;
     const deadline = setTimeout(() => socket.destroy(), this.#options.timing.handshakeMs);
     socket.once("close", () => clearTimeout(deadline));
     try {
       this.#ws.handleUpgrade(request, socket, head, (webSocket) => {
         clearTimeout(deadline);
-        this.#shakeHands(webSocket);
+        this.#shakeHands(webSocket, from);
       });
     } catch (error) {
-      this.#options.log.warn("control connection refused", { reason: (error as Error).message });
+      this.#options.log.warn("control connection refused", { from, reason: (error as Error).message });
       socket.destroy();
     }
   }
@@ -132,7 +133,7 @@ export class ControlServer {
     return { status: "503 Service Unavailable", text: "too many unfinished handshakes; try again" };
   }
 
-  #shakeHands(socket: WebSocket): void {
+  #shakeHands(socket: WebSocket, from: string | undefined): void {
     const { key, timing, log } = this.#options;
     const handshake = new AcceptorHandshake(key);
     this.#handshakes++;
@@ -144,7 +145,7 @@ export class ControlServer {
     };
     const refuse = (error: ControlError) => {
       end();
-      log.warn("control connection refused", { code: error.code, reason: error.message });
+      log.warn("control connection refused", { from, code: error.code, reason: error.message });
       refuseSocket(socket, error);
     };
     const take = (data: Buffer, isBinary: boolean) => {

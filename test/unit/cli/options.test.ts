@@ -72,7 +72,7 @@ describe("the layers of options", () => {
     ["a wrong key", { config: '{ "size": "5" }' }, ['"size" in ', '"5"', "multiple of 4096"]],
     ["an unknown key", { config: '{ "sice": "5" }' }, ["--config", '"sice"', "accepted: listen"]],
     ["a key that is an inherited word", { config: '{ "constructor": "5" }' }, ["--config", '"constructor"']],
-    ["an object as a value", { config: '{ "size": {} }' }, ['"size" in ', "accepted: a text"]],
+    ["an object as a value", { config: '{ "size": {} }' }, ['"size" in ', '"{}"', "accepted: a text"]],
     ["a list for one value", { config: '{ "size": [4096, 8192] }' }, ["given 2 times; accepted: once"]],
     ["no JSON", { config: "size=5" }, ["--config", "is not JSON"]],
     ["no object", { config: "[1]" }, ["--config", "JSON object"]],
@@ -239,6 +239,8 @@ describe("the command line", () => {
     [["local", "--size", "1G", "--redundancy", "parity", "--parity", "0"], "with --parity 1 or more"],
     [["client", "--size", "1G", "--nbd", "127.0.0.1:0", "--key-file", "/nowhere"], "--key-file"],
     [["local"], "--size: is required"],
+    [["server", "--insecure=maybe"], '--insecure: "maybe" is not accepted; accepted: true or false'],
+    [["sim", "--config", "file"], 'unknown option or argument: "--config"'],
     [
       ["local", "--size", "1G", "--servers", "0"],
       '--servers: "0" is not accepted; accepted: a whole number from 1 to 64',
@@ -250,6 +252,34 @@ describe("the command line", () => {
     expect({ status, out }).toEqual({ status: 1, out: "" });
     expect(err).toContain(problem);
     expect(err).not.toContain("    at ");
+  });
+
+  it.each<[string, "listen" | "control"]>([
+    ["--insecure=yes", "control"],
+    ["--insecure=true", "control"],
+    ["--insecure=no", "listen"],
+    ["--no-insecure", "listen"],
+  ])("%s is read as in the environment, not every word but true as a no", async (flag, refused) => {
+    const { err } = await run(["server", flag, "--listen", "0.0.0.0:0"], { NSWAP_INSECURE: "on" });
+    expect(err).toMatch(new RegExp(`^nswap: --${refused}: `, "m"));
+  });
+
+  it("shows no layers of options where there are none, and a command's own defaults", async () => {
+    const sim = (await run(["sim", "--help"])).out;
+    expect(sim).toContain("--seeds");
+    expect(sim).not.toContain("--config");
+    expect(sim).not.toContain("NSWAP_");
+    expect((await run(["scrub", "--help"])).out).toContain("nswap scrub [node] [options]");
+    expect((await run(["status", "--help"])).out).not.toContain("7412)");
+    expect((await run(["local", "--help"])).out).not.toMatch(/741[12]/);
+  });
+
+  it("takes the flags of status from the environment too", async () => {
+    const { status, err } = await run(["status", "--control", "127.0.0.1:1"], { NSWAP_JSON: "maybe" });
+    expect({ status, err }).toEqual({
+      status: 1,
+      err: 'nswap: NSWAP_JSON: "maybe" is not accepted; accepted: true or false\n',
+    });
   });
 
   it("shows help and version", async () => {

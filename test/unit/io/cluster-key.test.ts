@@ -55,6 +55,11 @@ describe("ClusterKey", () => {
     ["only line ends", () => keyFile("lines", "\n\r\n"), "is empty"],
     ["too short", () => keyFile("short", "0123456789abcde\n"), "holds 15 bytes; accepted: 16 to 4096"],
     ["too long", () => keyFile("long", new Uint8Array(4097).fill(65)), "accepted: 16 to 4096"],
+    [
+      "much too long (it was said to hold 4099 bytes)",
+      () => keyFile("longer", new Uint8Array(5000).fill(65)),
+      "holds 5000 bytes",
+    ],
     ["readable by the group", () => keyFile("group", "x".repeat(32), 0o640), "chmod 600"],
     ["readable by all", () => keyFile("all", "x".repeat(32), 0o644), "mode 644"],
     ["a folder", () => folder, "is not a regular file"],

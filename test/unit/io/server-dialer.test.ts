@@ -67,6 +67,27 @@ test("a server is to be dialled while no queue can take a byte: later, and nothi
   await until(() => client.core.table.upCount === 1);
 });
 
+test("a link that was lost stands again: that is said, as its loss was", async () => {
+  const core = memoryServer("a", 4096, "a");
+  const where = { host: "127.0.0.1", port: 0 };
+  const start = (port: number) =>
+    DataPort.start({ ...where, port }, { core, sendPool: newDataPool(), onError: () => {} });
+  const first = await start(0);
+  const { port } = first.address;
+  const client = new TestClient();
+  const dialled = dialer(client);
+  dialled.add(identityOf("a"), at(port, "a"));
+  await until(() => dialled.linked("server") === 1);
+  first.close();
+  await until(() => dialled.linked("server") === 0);
+  const second = await start(port);
+  ends.push(() => second.close());
+  await until(() => dialled.linked("server") === 1);
+  const said = client.notices.filter((line) => line.startsWith("linked to"));
+  expect(said).toHaveLength(2);
+  expect(said[1]).toContain("linked to a memory server again");
+});
+
 test("a server that welcomes and then breaks the protocol, every time, is dialled with growing pauses", async () => {
   const core = memoryServer("a");
   let welcomed = 0;

@@ -108,6 +108,13 @@ describe("the ready line of a client", () => {
   });
 });
 
+describe("the URI of a Unix socket", () => {
+  it("names the whole path, though it has characters that end a query's value", async () => {
+    const { nbd } = (await start({ socketPath: join(directory, "a#b&c?.sock") })).ready;
+    expect(new URL(nbd!).searchParams.get("socket")).toBe(join(directory, "a#b&c?.sock"));
+  });
+});
+
 describe("the redundancy of a client that was not told one", () => {
   const defaults: Omit<ClientOptions, "peers"> = {
     ...{ name: "cli-1", control: anyPort, insecure: false, log: "text" },
@@ -269,6 +276,14 @@ describe("a client that cannot start", () => {
       });
     }
     expect(readFileSync(link, "utf8")).toBe("data");
+  });
+
+  it("says that the directory of its socket does not exist, not that permission is denied", async () => {
+    const path = join(directory, "nowhere", "nbd.sock");
+    await expect(start({ socketPath: path })).rejects.toMatchObject({
+      code: "ADDRESS_REFUSED",
+      message: expect.stringContaining("its directory does not exist; accepted: "),
+    });
   });
 
   it("says that its key file is missing or too open", async () => {

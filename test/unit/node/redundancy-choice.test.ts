@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { silentLog } from "../../../src/base/log.ts";
-import { sayIfUnprotected } from "../../../src/node/redundancy-choice.ts";
+import { sayIfUnprotected, seesParity } from "../../../src/node/redundancy-choice.ts";
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -25,4 +25,29 @@ it.each([
   now = links;
   vi.advanceTimersByTime(60_000);
   expect(warnings).toEqual(said === null ? [] : [expect.stringContaining(said)]);
+});
+
+it.each([
+  ["up", true],
+  ["suspect", true],
+  ["down", false],
+  ["draining", false],
+] as const)("a parity server that is %s is one to choose parity by: %s", (state, chosen) => {
+  const node = { name: "p", pid: 1, data: "10.0.0.1:1", control: "10.0.0.1:2" };
+  const nodes = [{ ...node, role: "parity", state, frames: { used: 0, free: 1, limit: 1 } } as const];
+  expect(seesParity({ nodes })).toBe(chosen);
+});
+
+it("a memory server is no parity server", () => {
+  const frames = { used: 0, free: 1, limit: 1 };
+  const node = {
+    name: "s",
+    role: "server",
+    state: "up",
+    pid: 1,
+    data: null,
+    control: "10.0.0.1:2",
+    frames,
+  } as const;
+  expect(seesParity({ nodes: [node] })).toBe(false);
 });
