@@ -41,6 +41,8 @@ export interface SimOptions {
   /** How long servers keep the pages of a client that is cut off, and how many they then free in a tick. */
   clientGraceMs: number;
   reapFramesPerTick: number;
+  /** Mean time between two partitions of a parity server from a memory server; Infinity: there are none. */
+  severEveryMs: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -176,7 +178,9 @@ function drawMore(prng: Prng, redundancy: Redundancy): Partial<SimOptions> {
   };
   if (more.vanishEveryMs === never) more.clientGraceMs = limits.clientGraceMs;
   const rotEveryMs = sometimes(0.3, [500, 2_000, 10_000]);
-  return redundancy === "mirror" ? { ...more, rotEveryMs } : more;
+  if (redundancy === "mirror") return { ...more, rotEveryMs };
+  const severEveryMs = sometimes(0.2, [1_000, 4_000, 20_000]);
+  return redundancy === "parity" ? { ...more, severEveryMs } : more;
 }
 
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
@@ -233,6 +237,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       scrubPerTick: 0,
       rotEveryMs: Number.POSITIVE_INFINITY,
       ...{ lendEveryMs: Number.POSITIVE_INFINITY, vanishEveryMs: Number.POSITIVE_INFINITY, cutOffShare: 0 },
+      severEveryMs: Number.POSITIVE_INFINITY,
       ...{ clientGraceMs: limits.clientGraceMs, reapFramesPerTick: limits.reapFramesPerTickMax },
       accumulators: 0,
       operationsMax: 1,

@@ -11,6 +11,7 @@ import { unprotectedPages } from "./group-view.ts";
 import { Lending } from "./lending.ts";
 import { Losses } from "./losses.ts";
 import { Network } from "./network.ts";
+import { Severing } from "./severing.ts";
 import { SimClient } from "./sim-client.ts";
 import type { SimNode } from "./sim-node.ts";
 import { SimNodes } from "./sim-nodes.ts";
@@ -33,6 +34,12 @@ const QUIET_MS = 100_000;
 const PAUSE_MS = 3_000;
 /** Every page is protected again so long after everything was whole. */
 const PROTECTED_MS = 60_000;
+/** When all else is whole parity servers and memory servers may still not reach each other, for so long: by then … */
+const SEVERED_MS = 65_000;
+/** … what does not need that is protected. */
+const PROTECTED_SEVERED_MS = 60_000;
+/** Before that, one more server may die by then. */
+const CALM_MS = 10_000;
 /** A server that leaves is known to have left after so long. */
 const GOSSIP_MS = 3_000;
 const LOOK_MS = 50;
@@ -81,6 +88,7 @@ export class Simulation implements Victims {
   readonly #faults: Faults;
   readonly #lending: Lending;
   readonly #vanishing: Vanishing;
+  readonly #severing: Severing;
   readonly #hooks: Hooks;
   #lives = 0;
 
@@ -97,6 +105,11 @@ export class Simulation implements Victims {
       ...{ network: this.#network, clients: this.clients, nodes: () => this.nodes() },
       mayLose: () => this.mayKill(),
       vanished: (node, client, pages) => this.#losses.vanished(node, client, pages, this.#queue.nowMs),
+    });
+    this.#severing = new Severing({
+      ...{ queue: this.#queue, prng: new Prng(options.seed + 7_000_003), trace: this.#trace },
+      ...{ network: this.#network, nodes: this.#nodes, everyMs: options.severEveryMs },
+      ...{ chaosMs: options.chaosMs, untilMs: options.chaosMs + CALM_MS },
     });
     const servers = Array.from({ length: options.servers }, (_, i) => `server${i}`);
     const parity = Array.from({ length: options.parityServers }, (_, i) => `parity${i}`);
@@ -328,7 +341,12 @@ export class Simulation implements Victims {
       events: this.#queue.ran,
       requests: sum((user) => user.requests),
       answers: sum((user) => user.answers),
-      faults: this.#faults.counts + this.#lending.count + this.#vanishing.count + this.#nodes.rot.count,
+      faults:
+        this.#faults.counts +
+        this.#lending.count +
+        this.#vanishing.count +
+        this.#severing.count +
+        this.#nodes.rot.count,
       lostReads: sum((user) => user.lostReads),
       rotten: this.#nodes.rot.count,
       vanished: this.#vanishing.count,
@@ -345,6 +363,7 @@ export class Simulation implements Victims {
       user.troubled = false;
       user.stopWorking();
     }
+    if (this.options.severEveryMs < Number.POSITIVE_INFINITY) this.#staySevered();
     this.#settle("requests", ANSWERED_MS);
     this.#protect();
     this.#readAll((user) => user.readAll(), 10 + slots);
@@ -387,6 +406,25 @@ export class Simulation implements Victims {
       this.#queue.nowMs,
       `${open()} pages unprotected ${PROTECTED_MS} ms after everything was whole`,
     );
+  }
+
+  /** All is whole but for the network between some servers, and one server that dies if it may; then all is. */
+  #staySevered(): void {
+    const room = { parity: SPARE_PARITY, servers: SPARES };
+    this.#runUntil(this.#queue.nowMs + CALM_MS, () => this.mayKill());
+    const fromMs = this.#queue.nowMs;
+    this.#severing.last(fromMs + SEVERED_MS);
+    const mortal = this.nodes().filter(({ address }) => ![SPARE_PARITY, ...SPARES].includes(address));
+    const victim = mortal[this.#prng.below(mortal.length)]!;
+    if (this.mayKill()) this.kill([victim], "shut down");
+    const open = (): number =>
+      this.clients.reduce((sum, client) => sum + this.#severing.unprotected(client, room), 0);
+    this.#runUntil(fromMs + PROTECTED_SEVERED_MS, () => open() === 0);
+    if (open() > 0) {
+      const what = `${open()} pages unprotected that need no server that is out of reach of another`;
+      throw new Violation(this.#queue.nowMs, `${what}, after ${PROTECTED_SEVERED_MS} ms`);
+    }
+    this.#runUntil(fromMs + SEVERED_MS, () => false);
   }
 
   #runUntil(untilMs: number, done: () => boolean): void {

@@ -10,6 +10,7 @@ import {
   PARITY_PLANTS,
   rotting,
   rottingMirror,
+  severed,
   tellOfMismatches,
   vanishing,
 } from "./planted-parity.ts";
@@ -68,6 +69,13 @@ describe("the checkers find that", () => {
       pages += rotten + vanished;
     }
     expect(pages).toBeGreaterThan(20);
+  });
+
+  it("nothing, when parity servers do not reach some memory servers, and servers die meanwhile", () => {
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const { violation } = runSeed(seed, severed);
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+    }
   });
 
   it.each([

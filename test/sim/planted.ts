@@ -169,9 +169,10 @@ function ignoreLimit({ core }: SimServer): void {
   core.store.lend = () => {};
 }
 
-/** Without limits that move and pages that vanish. */
+/** Without limits that move, pages that vanish, and partial partitions. */
 export const still: Partial<SimOptions> = {
   lendEveryMs: Number.POSITIVE_INFINITY,
+  severEveryMs: Number.POSITIVE_INFINITY,
   vanishEveryMs: Number.POSITIVE_INFINITY,
   clientGraceMs: limits.clientGraceMs,
 };
