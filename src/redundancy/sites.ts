@@ -15,10 +15,12 @@ export class Sites {
     this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
   readonly #isOutside = (holder: Holder): boolean =>
     !this.#groups.hasHolder(this.#group, holder.index) && this.#isUsable(holder);
-  readonly #isReachedOutside = (holder: Holder): boolean =>
+  readonly #isClearOutside = (holder: Holder): boolean =>
     this.#isOutside(holder) && this.#reach.isClear(this.#from!, holder);
-  readonly #isReached = (holder: Holder): boolean =>
-    this.#isUsable(holder) && this.#reach.isClear(this.#from!, holder);
+  readonly #isFairOutside = (holder: Holder): boolean =>
+    this.#isOutside(holder) && !this.#reach.isBadTarget(this.#from!, holder);
+  readonly #isFairInside = (holder: Holder): boolean =>
+    this.#isUsable(holder) && !this.#reach.isBadTarget(this.#from!, holder);
   readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
   readonly #mayReachGroup = (holder: Holder): boolean =>
     this.#takesParity(holder) && !this.#reach.isOutFor(holder, this.#group, NONE);
@@ -36,8 +38,9 @@ export class Sites {
     const { table } = this.#port;
     this.#group = group;
     this.#from = from;
-    const outside = table.choose(this.#isReachedOutside) ?? table.choose(this.#isOutside);
-    return outside ?? table.choose(this.#isReached) ?? table.choose(this.#isUsable);
+    const outside = table.choose(this.#isClearOutside) ?? table.choose(this.#isFairOutside);
+    const any = outside ?? table.choose(this.#isFairInside);
+    return any ?? table.choose(this.#isOutside) ?? table.choose(this.#isUsable);
   }
 
   /** For the parity of the group's pages: undefined if none takes it that may reach them. */

@@ -72,6 +72,17 @@ describe("a parity server that does not reach a memory server, while the client 
     expect(rig.unprotected).toBe(0);
   });
 
+  it("was to put a lost page there for ever, since that was the only server outside the page's group", () => {
+    rig.serve("a", "b");
+    rig.protectPair(0, 1, 0);
+    rig.port.serve("c");
+    rig.die("b");
+    live(2_000, 20, { p: "c" });
+    expect(rig.port.moved).toHaveLength(1);
+    expect(rig.port.moved[0]).toMatch(/^1 to a/);
+    expect(rig.unprotected).toBe(0);
+  });
+
   it("was asked thousands of times for what needs that server", () => {
     rig.serve("a", "b");
     for (let slot = 0; slot < 10; slot += 2) rig.protectPair(slot, slot + 1, slot);
