@@ -1,4 +1,5 @@
 import type { Prover } from "../../proto/peer/index.ts";
+import { limits } from "../base/limits.ts";
 import { messageText } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
@@ -48,6 +49,9 @@ const BLOCK_BYTES = 16_384;
 const SPARES = ["spare", "spare1"];
 const SPARE_PARITY = "spareparity";
 
+/** A server's machine has two addresses. */
+const otherOf = (address: string): string => (address.endsWith("'") ? address.slice(0, -1) : `${address}'`);
+
 /** Defects planted by tests, to see that the checkers find them. */
 export interface Hooks {
   client?(client: SimClient): void;
@@ -90,6 +94,7 @@ export class Simulation implements Victims {
   readonly #vanishing: Vanishing;
   readonly #severing: Severing;
   readonly #hooks: Hooks;
+  readonly #moving: Prng;
   #lives = 0;
 
   constructor(options: SimOptions, hooks: Hooks = {}, print?: (line: string) => void) {
@@ -100,6 +105,7 @@ export class Simulation implements Victims {
     this.#network = new Network(this.#queue, this.#prng.next(), options);
     this.#prover = options.keyed ? simProver : undefined;
     this.#nodes = new SimNodes(new Prng(options.seed + 2_000_003));
+    this.#moving = new Prng(options.seed + 9_000_003);
     this.#vanishing = new Vanishing({
       ...{ queue: this.#queue, prng: new Prng(options.seed + 6_000_003), trace: this.#trace, options },
       ...{ network: this.#network, clients: this.clients, nodes: () => this.nodes() },
@@ -116,8 +122,8 @@ export class Simulation implements Victims {
     for (const address of servers) this.#startServer(address, this.#capacity());
     for (const address of parity) this.#startParity(address, this.#parityCapacity());
     const addresses = {
-      servers: [...servers, ...SPARES],
-      parity: parity.length > 0 ? [...parity, SPARE_PARITY] : [],
+      servers: [...servers, ...this.#others(servers), ...SPARES],
+      parity: parity.length > 0 ? [...parity, ...this.#others(parity), SPARE_PARITY] : [],
     };
     for (let i = 0; i < options.clients; i += 1) this.#startClient(`client${i}`, addresses);
     this.#losses = new Losses(options, this.#nodes, this.#users, this.#trace);
@@ -181,6 +187,7 @@ export class Simulation implements Victims {
       ...this.#serverOptions(address, capacityFrames),
       ...{ network: this.#network, nodes: this.#nodes, workFrames: options.parityWorkFrames },
       scrubPerTick: options.scrubPerTick,
+      linksMax: Math.min(limits.parityLinksMax, options.servers + SPARES.length + options.parityLinksMore),
       ...{ linkBlocks: options.peerBlocks, linkBlockBytes: BLOCK_BYTES },
     });
     this.#nodes.add(parity);
@@ -313,9 +320,17 @@ export class Simulation implements Victims {
     }
   }
 
-  replace(node: SimNode): void {
-    if (node.role === "server") this.#startServer(node.address, this.#capacity());
-    else this.#startParity(node.address, this.#parityCapacity());
+  replace({ role, address: before }: SimNode): void {
+    const address = this.#moving.chance(this.options.moveShare) ? otherOf(before) : before;
+    // The machine runs again: it says that nobody listens there.
+    if (address !== before) this.#network.set(before, "down");
+    if (role === "server") this.#startServer(address, this.#capacity());
+    else this.#startParity(address, this.#parityCapacity());
+  }
+
+  /** Where servers may be after they were started again. */
+  #others(addresses: readonly string[]): string[] {
+    return this.options.moveShare > 0 ? addresses.map(otherOf) : [];
   }
 
   // Phases

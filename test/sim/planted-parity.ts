@@ -134,6 +134,9 @@ export const vanishing: Partial<SimOptions> = {
 /** The same, with parity servers that do not reach some memory servers. */
 export const severed: Partial<SimOptions> = { ...grouped, severEveryMs: 3_000, faultEveryMs: 2_000 };
 
+/** Several clients, and parity servers with links for one at a time. */
+export const contended: Partial<SimOptions> = { ...grouped, clients: 3, parityLinksMore: 0 };
+
 export const mirrored: Partial<SimOptions> = { redundancy: "mirror", parityServers: 0 };
 
 /** Mirrors with pages, or their copies, that go bad in the memory of servers. */

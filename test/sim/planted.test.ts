@@ -5,6 +5,7 @@ import { Reprotection } from "../../src/redundancy/reprotection.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
 import {
+  contended,
   grouped,
   mirrored,
   PARITY_PLANTS,
@@ -71,9 +72,12 @@ describe("the checkers find that", () => {
     expect(pages).toBeGreaterThan(20);
   });
 
-  it("nothing, when parity servers do not reach some memory servers, and servers die meanwhile", () => {
-    for (let seed = 1; seed <= 12; seed += 1) {
-      const { violation } = runSeed(seed, severed);
+  it.each([
+    { what: "parity servers do not reach some memory servers, and servers die meanwhile", options: severed },
+    { what: "clients take turns with the links of parity servers", options: contended },
+  ])("nothing, when $what", ({ options }) => {
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const { violation } = runSeed(seed, options);
       expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
     }
   });
