@@ -71,6 +71,11 @@ export class Reach {
     return this.#targets.isSureOf(server, target);
   }
 
+  /** True unless that has just failed again. */
+  mayBeTarget(server: Holder, target: Holder): boolean {
+    return !this.#targets.isOut(server, target);
+  }
+
   /** True if nothing that needs the servers of the group's pages has failed at this one. */
   isClearFor(server: Holder, group: number): boolean {
     const groups = this.#groups;

@@ -21,6 +21,10 @@ export class Sites {
     this.#isOutside(holder) && !this.#reach.isBadTarget(this.#from!, holder);
   readonly #isFairInside = (holder: Holder): boolean =>
     this.#isUsable(holder) && !this.#reach.isBadTarget(this.#from!, holder);
+  readonly #isTriedOutside = (holder: Holder): boolean =>
+    this.#isOutside(holder) && this.#reach.mayBeTarget(this.#from!, holder);
+  readonly #isTried = (holder: Holder): boolean =>
+    this.#isUsable(holder) && this.#reach.mayBeTarget(this.#from!, holder);
   readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
   readonly #mayReachGroup = (holder: Holder): boolean =>
     this.#takesParity(holder) && !this.#reach.isOutFor(holder, this.#group, NONE);
@@ -33,14 +37,17 @@ export class Sites {
     this.#reach = reach;
   }
 
-  /** For a page of the group that this parity server makes: none of the group's servers, unless it has to be one. */
+  /**
+   * For a page of the group that this parity server makes: none of the group's servers, unless it has to be one.
+   * Undefined if there is none, or none that is to be tried now.
+   */
   target(group: number, from: Holder): Holder | undefined {
     const { table } = this.#port;
     this.#group = group;
     this.#from = from;
     const outside = table.choose(this.#isClearOutside) ?? table.choose(this.#isFairOutside);
     const any = outside ?? table.choose(this.#isFairInside);
-    return any ?? table.choose(this.#isOutside) ?? table.choose(this.#isUsable);
+    return any ?? table.choose(this.#isTriedOutside) ?? table.choose(this.#isTried);
   }
 
   /** For the parity of the group's pages: undefined if none takes it that may reach them. */

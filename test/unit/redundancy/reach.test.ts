@@ -83,6 +83,21 @@ describe("a parity server that does not reach a memory server, while the client 
     expect(rig.unprotected).toBe(0);
   });
 
+  it("was asked thousands of times to put lost pages there, for want of another server", () => {
+    rig.serve("b");
+    for (let slot = 1; slot < 12; slot += 2) {
+      on.set(100 + slot, "b");
+      rig.hold(slot, "b");
+      rig.protect(slot);
+    }
+    rig.die("b");
+    rig.port.serve("c");
+    expect(live(2_000, 60, { p: "c" })).toBeLessThan(150);
+    live(62_000, 10, {});
+    expect(rig.port.moved).toHaveLength(6);
+    expect(rig.unprotected).toBe(0);
+  });
+
   it("was asked thousands of times for what needs that server", () => {
     rig.serve("a", "b");
     for (let slot = 0; slot < 10; slot += 2) rig.protectPair(slot, slot + 1, slot);
