@@ -183,7 +183,7 @@ function drawMore(prng: Prng, redundancy: Redundancy): Partial<SimOptions> {
   if (more.vanishEveryMs === never) more.clientGraceMs = limits.clientGraceMs;
   const rotEveryMs = sometimes(0.3, [500, 2_000, 10_000]);
   if (redundancy === "mirror") return { ...more, rotEveryMs };
-  const severEveryMs = sometimes(0.2, [1_000, 4_000, 20_000]);
+  const severEveryMs = sometimes(0.12, [1_000, 4_000, 20_000]);
   const parityLinksMore = sometimes(0.3, [0, 1, 4]);
   return redundancy === "parity" ? { ...more, severEveryMs, parityLinksMore } : more;
 }
@@ -263,7 +263,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
   const more = drawMore(new Prng(seed + MORE), protection.redundancy!);
   const few = new Prng(seed + FEW);
   const hasFewBlocks = few.chance(0.3);
-  drawn.moveShare = few.chance(0.2) ? 0.5 : 0;
+  drawn.moveShare = few.chance(0.1) ? 0.5 : 0;
   const options: SimOptions = { ...drawn, ...protection, ...more, ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
