@@ -27,6 +27,8 @@ export interface ParityServerOptions extends Omit<MemoryServerOptions, "extensio
   workFrames?: number;
   /** Groups that the background scrub looks at in one tick; 0: none. Default: limits.parityScrubPerTick. */
   scrubPerTick?: number;
+  /** Links to memory servers. Default: limits.parityLinksMax. */
+  linksMax?: number;
 }
 
 export interface ParitySnapshot extends ServerSnapshot {
@@ -96,7 +98,7 @@ export class ParityServerCore implements DataServer {
     const isKnown = (client: ClientRecord): boolean => clients.at(client.index) === client;
     this.#links = new ServerLinks({
       ...{ arena, frames, servers, port, pages: engine, counters },
-      ...{ name, nonce, prover, isKnown },
+      ...{ name, nonce, prover, isKnown, linksMax: options.linksMax ?? limits.parityLinksMax },
     });
     const perTick = options.scrubPerTick ?? limits.parityScrubPerTick;
     const connections = new Set<ParityRequests>();

@@ -35,6 +35,7 @@ export interface ServerLinksOptions {
   name: string;
   nonce: () => Uint8Array;
   prover: Prover | undefined;
+  linksMax: number;
   /** True as long as this is the client's record. */
   isKnown: (client: ClientRecord) => boolean;
 }
@@ -145,7 +146,7 @@ export class ServerLinks implements LinkPort {
   }
 
   get #full(): boolean {
-    return this.#byLink.size + this.#wanted.length >= limits.parityLinksMax;
+    return this.#byLink.size + this.#wanted.length >= this.#options.linksMax;
   }
 
   #newRoute(client: ClientRecord, server: number): Route {

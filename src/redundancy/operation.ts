@@ -1,4 +1,4 @@
-import { COMPOSE_SOURCES_MAX, GROUP_MEMBERS_MAX } from "../../proto/peer/index.ts";
+import { COMPOSE_SOURCES_MAX, GROUP_MEMBERS_MAX, OWN_STORE } from "../../proto/peer/index.ts";
 
 /** What a parity server is asked to do in the background. */
 export const OperationKind = { IDLE: 0, COMPOSE: 1, REBUILD: 2 } as const;
@@ -47,6 +47,12 @@ export class Operation {
     this.fromCount = 0;
     this.memberCount = 0;
     this.sourceCount = 0;
+  }
+
+  /** True if some source is on a memory server. */
+  get needsOthers(): boolean {
+    for (let i = 0; i < this.sourceCount; i += 1) if (this.sourceHolders[i] !== OWN_STORE) return true;
+    return false;
   }
 
   addSource(pageId: number, holder: number): void {

@@ -49,6 +49,13 @@ export class Parting {
     for (let m = this.#groups.last(group) - 1; m > this.#groups.first(group); m -= 1) this.#goOwnWay(m);
   }
 
+  /** As `scatter`; false if the group is not bare, or has no more than one member. */
+  scatterBare(group: number): boolean {
+    if (this.#groups.state[group] !== GroupState.BARE || this.#groups.count[group]! < 2) return false;
+    this.scatter(group);
+    return true;
+  }
+
   /** A member whose server has another one, or NONE. */
   #shared(group: number): number {
     const groups = this.#groups;

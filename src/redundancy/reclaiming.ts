@@ -5,6 +5,7 @@ import { BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
+import type { Reach } from "./reach.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 
 /** Groups looked at for one that goes with another. */
@@ -17,6 +18,7 @@ export interface ReclaimingOptions {
   plans: OperationPlans;
   operations: OperationPool;
   doubts: Doubts;
+  reach: Reach;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
   /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
@@ -63,10 +65,11 @@ export class Reclaiming {
   }
 
   /** An operation that reclaims has ended (a ResultStatus); FULL: its server had no frame for the new parity page. */
-  ended(server: Holder, status: number, nowMs: number): void {
+  ended(operation: Operation, status: number, nowMs: number): void {
     this.#underWay -= 1;
-    if (status === ResultStatus.OK) this.cutOffMs = Number.POSITIVE_INFINITY;
-    else if (status === ResultStatus.UNREACHABLE) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
+    if (status === ResultStatus.UNREACHABLE) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
+    else if (status === ResultStatus.OK && operation.needsOthers) this.cutOffMs = Number.POSITIVE_INFINITY;
+    const server = this.#options.port.table.at(operation.server);
     if (status === ResultStatus.FULL) this.#fullAt.set(server, server.capacity.used);
     else this.#fullAt.delete(server);
   }
@@ -78,7 +81,8 @@ export class Reclaiming {
 
   /** Begins with one group. Unless it `sheds` dead members for their own sake, a parity page is to be saved. */
   #one(sheds: boolean): boolean {
-    const { lists, port, doubts, plans, operations, isWhole, isWrong, newGroup, start } = this.#options;
+    const { lists, port, doubts, reach, plans, operations, isWhole, isWrong, newGroup, start } =
+      this.#options;
     const groups = this.#groups;
     for (let live = 1; live <= groups.stride; live += 1) {
       const first = lists.head(BY_LIVE + live);
@@ -87,7 +91,7 @@ export class Reclaiming {
       if (!port.takesPages(server)) return false;
       lists.rotate(first);
       if (this.#isKnownFull(server)) continue;
-      if (doubts.has(first) || !isWhole(first)) continue;
+      if (doubts.has(first) || !isWhole(first) || reach.isOutFor(server, first, NONE)) continue;
       const isDoubted = doubts.knows(first);
       if (isDoubted && isWrong(first)) continue;
       const operation = newGroup(server);
@@ -106,15 +110,17 @@ export class Reclaiming {
   }
 
   #fillUp(operation: Operation, first: number, fewest: number): void {
-    const { lists, doubts, plans, isWhole } = this.#options;
+    const { lists, doubts, plans, isWhole, port, reach } = this.#options;
     const groups = this.#groups;
+    const server = port.table.at(operation.server);
     let looked = 0;
     for (let live = fewest; live <= groups.stride - operation.memberCount; live += 1) {
       let group = lists.head(BY_LIVE + live);
       while (group !== NONE && looked < LOOKED_AT) {
         const next = groups.next[group]!;
         looked += 1;
-        const isGood = group !== first && !doubts.knows(group) && isWhole(group);
+        const isGood =
+          group !== first && !doubts.knows(group) && isWhole(group) && !reach.isOutFor(server, group, NONE);
         if (isGood && plans.fits(operation, group)) plans.include(operation, group);
         group = next;
       }

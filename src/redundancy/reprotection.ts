@@ -15,33 +15,14 @@ import { OperationPlans } from "./operation-plans.ts";
 import { Pace } from "./pace.ts";
 import { Parting } from "./parting.ts";
 import { Pause } from "./pause.ts";
+import { Reach } from "./reach.ts";
 import { LOOKED_AT, Reclaiming } from "./reclaiming.ts";
 import type { RedundancyPort } from "./redundancy.ts";
+import type { ReprotectionOptions } from "./reprotection-options.ts";
 import { RollCall } from "./roll-call.ts";
+import { Sites } from "./sites.ts";
 import { Standing } from "./standing.ts";
 import { Vanished } from "./vanished.ts";
-
-export interface ReprotectionOptions {
-  groups: GroupTable;
-  port: RedundancyPort;
-  mirror: boolean;
-  /** Operations under way at a time. */
-  operationsMax: number;
-  /** An unreachable server counts as lost after so long. */
-  lostAfterMs: number;
-  /** A group whose operation could not reach what it needs is tried again after so long. */
-  retryMs: number;
-  /** Pages that these may fetch in a second, to mend what a loss has left; on average over a tenth of a second. */
-  pagesPerSecond: number;
-  /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
-  reclaimShare: number;
-  /** mirror: the group's page is in the accumulator, and is to be put on another server. */
-  close: (group: number, accumulator: number) => void;
-  /** No more pages join this open group: its parity is sent. */
-  closeOpen: (group: number) => void;
-  /** True if it is known which page of the group is wrong. */
-  isWrong: (group: number) => boolean;
-}
 
 /**
  * Brings every group back to full protection, and dead members back as free frames, by operations of the parity
@@ -79,14 +60,10 @@ export class Reprotection {
   readonly #pace: Pace;
   readonly #reclaiming: Reclaiming;
   readonly #pause: Pause;
-  #busyGroup = NONE;
+  readonly #reach: Reach;
+  readonly #sites: Sites;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
-  readonly #anyUsable = (holder: Holder): boolean =>
-    this.#port.isLinked(holder.index) && this.#port.takesPages(holder);
-  readonly #outsideGroup = (holder: Holder): boolean =>
-    !this.#groups.hasHolder(this.#busyGroup, holder.index) && this.#anyUsable(holder);
-  readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
 
   constructor(options: ReprotectionOptions) {
     this.#options = options;
@@ -100,6 +77,8 @@ export class Reprotection {
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
     this.#pause = new Pause(options.retryMs);
+    this.#reach = new Reach(options.groups, options.port);
+    this.#sites = new Sites(options.groups, options.port, this.#reach);
     this.review = new GroupReview({
       groups: options.groups,
       look: (group) => options.groups.state[group] === GroupState.PROTECTED && this.classify(group),
@@ -118,6 +97,7 @@ export class Reprotection {
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
+      reach: this.#reach,
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
       isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
@@ -226,6 +206,7 @@ export class Reprotection {
   work(nowMs: number): void {
     this.#absences.nowMs = nowMs;
     this.doubts.nowMs = nowMs;
+    this.#reach.nowMs = nowMs;
     if (this.#options.mirror) {
       this.#workOn(DEGRADED, (group) => this.copies.mend(group));
       this.#workOn(BARE, (group) => this.copies.copy(group));
@@ -308,10 +289,10 @@ export class Reprotection {
   #rebuild(group: number, member: number): boolean {
     const { table } = this.#port;
     const groups = this.#groups;
-    this.#busyGroup = group;
-    const target = table.choose(this.#outsideGroup) ?? table.choose(this.#anyUsable);
     const server = table.at(groups.parityHolder[group]!);
-    if (target === undefined || !this.#port.takesPages(server)) return false;
+    if (!this.#port.takesPages(server) || this.#reach.isOutFor(server, group, member)) return false;
+    const target = this.#sites.target(group, server);
+    if (target === undefined) return false;
     const operation = this.#operations.take(OperationKind.REBUILD)!;
     operation.from[0] = group;
     operation.fromCount = 1;
@@ -364,19 +345,26 @@ export class Reprotection {
   /** A new group for the group's live members, from their pages, and for bare groups from this one on. */
   #compose(group: number, bare: number): boolean {
     const groups = this.#groups;
-    const server = this.#port.table.chooseParity(this.#takesParity);
-    if (server === undefined || !this.#standing.livesLinked(group)) return false;
+    if (!this.#standing.livesLinked(group)) return false;
+    const server = this.#sites.parity(group);
+    // Who does not reach all of its pages may reach some.
+    if (server === undefined) return this.#sites.anyTakesParity && this.#parting.scatterBare(group);
     const operation = this.#newGroup(server);
     this.#plans.include(operation, group, true);
     // One in doubt is composed by itself.
-    let other = this.doubts.knows(group) ? NONE : bare;
+    let other = this.doubts.knows(group) || !this.#reach.isClearFor(server, group) ? NONE : bare;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      const isGood = !this.doubts.knows(other) && this.#standing.livesLinked(other);
+      const isGood = this.#reach.isClearFor(server, other) && this.#isGood(other);
       if (isGood && this.#plans.fits(operation, other)) this.#plans.include(operation, other, true);
       other = next;
     }
     return this.#begin(operation, server);
+  }
+
+  /** True if the bare group is in no doubt, and all of it can be reached. */
+  #isGood(group: number): boolean {
+    return !this.doubts.knows(group) && this.#standing.livesLinked(group);
   }
 
   #newGroup(server: Holder): Operation {
@@ -398,9 +386,10 @@ export class Reprotection {
     const isHere = !isRebuild || this.#port.isLinked(operation.target);
     const status = result === ResultStatus.OK && !isHere ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
+    this.#reach.ended(operation, status);
     const server = this.#port.table.at(operation.server);
     if (!isRebuild) server.unackedPages -= 1;
-    if (operation.reclaims) this.#reclaiming.ended(server, result, this.#absences.nowMs);
+    if (operation.reclaims) this.#reclaiming.ended(operation, result, this.#absences.nowMs);
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
@@ -491,7 +480,7 @@ export class Reprotection {
     const server = this.#port.table.at(this.#groups.parityHolder[group]!);
     // The one that has just been done is among these.
     const hasOperation = this.#operations.underWay <= this.#operations.size;
-    if (!this.#parting.begin(group) || !hasOperation || !this.#takesParity(server)) return;
+    if (!this.#parting.begin(group) || !hasOperation || !this.#port.takesPages(server)) return;
     const operation = this.#newGroup(server);
     this.#plans.includeBut(operation, group, member);
     this.#begin(operation, server);

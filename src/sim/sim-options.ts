@@ -26,6 +26,8 @@ export interface SimOptions {
   /** Share of what small groups of all slots would need that the parity servers together have frames for. */
   parityShare: number;
   parityWorkFrames: number;
+  /** So many links a parity server may have beyond those to all memory servers for one client. */
+  parityLinksMore: number;
   /** Groups that a parity server's scrub looks at in one tick. */
   scrubPerTick: number;
   /** Mean time between two pages that go bad in the memory of a server; Infinity: none does. */
@@ -38,9 +40,13 @@ export interface SimOptions {
    */
   vanishEveryMs: number;
   cutOffShare: number;
+  /** Share of the servers that are started again at another address than before. */
+  moveShare: number;
   /** How long servers keep the pages of a client that is cut off, and how many they then free in a tick. */
   clientGraceMs: number;
   reapFramesPerTick: number;
+  /** Mean time between two partitions of a parity server from a memory server; Infinity: there are none. */
+  severEveryMs: number;
   chaosMs: number;
   /** Mean time between two faults; Infinity for none. */
   faultEveryMs: number;
@@ -176,7 +182,10 @@ function drawMore(prng: Prng, redundancy: Redundancy): Partial<SimOptions> {
   };
   if (more.vanishEveryMs === never) more.clientGraceMs = limits.clientGraceMs;
   const rotEveryMs = sometimes(0.3, [500, 2_000, 10_000]);
-  return redundancy === "mirror" ? { ...more, rotEveryMs } : more;
+  if (redundancy === "mirror") return { ...more, rotEveryMs };
+  const severEveryMs = sometimes(0.12, [1_000, 4_000, 20_000]);
+  const parityLinksMore = sometimes(0.3, [0, 1, 4]);
+  return redundancy === "parity" ? { ...more, severEveryMs, parityLinksMore } : more;
 }
 
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
@@ -184,6 +193,13 @@ const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.bel
 
 /** Added to a seed for what was drawn from the start no more. */
 const MORE = 4_000_003;
+const FEW = 8_000_003;
+
+/** With fewer, the longest answer would never be begun while all connections have something to send. */
+function fewestBlocks(pagesPerRequestMax: number, connections: number): number {
+  const answerBytes = Math.max(pagesPerRequestMax * 4096, limits.nbdPlainAnswerBytesMax);
+  return Math.ceil((answerBytes + 2 * 16_384 * connections) / (16_384 - 4096));
+}
 
 /** The options of a seed's run. */
 export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimOptions {
@@ -226,6 +242,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     zeroSlotsPerTurn: oneOf(prng, [1, 20, 10_000]),
     zeroSlotsAtATime: oneOf(prng, [1, 7, 1_000]),
     keyed: prng.chance(0.3),
+    moveShare: 0,
     ...{ redundancy: "none", groupSize: 1, losses: "any", parityServers: 0 },
     ...{
       parityShare: 0,
@@ -233,6 +250,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
       scrubPerTick: 0,
       rotEveryMs: Number.POSITIVE_INFINITY,
       ...{ lendEveryMs: Number.POSITIVE_INFINITY, vanishEveryMs: Number.POSITIVE_INFINITY, cutOffShare: 0 },
+      ...{ severEveryMs: Number.POSITIVE_INFINITY, parityLinksMore: Number.POSITIVE_INFINITY },
       ...{ clientGraceMs: limits.clientGraceMs, reapFramesPerTick: limits.reapFramesPerTickMax },
       accumulators: 0,
       operationsMax: 1,
@@ -243,9 +261,14 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
   const blocksMore = prng.below(16);
   const protection = drawRedundancy(prng, given);
   const more = drawMore(new Prng(seed + MORE), protection.redundancy!);
+  const few = new Prng(seed + FEW);
+  const hasFewBlocks = few.chance(0.3);
+  drawn.moveShare = few.chance(0.1) ? 0.5 : 0;
   const options: SimOptions = { ...drawn, ...protection, ...more, ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
-  options.nbdBlocks ||= longestBlocks + 2 * options.connectionsPerClient + 4 + blocksMore;
+  const { connectionsPerClient } = options;
+  if (hasFewBlocks) options.nbdBlocks ||= fewestBlocks(pagesPerRequestMax, connectionsPerClient);
+  options.nbdBlocks ||= longestBlocks + 2 * connectionsPerClient + 4 + blocksMore;
   return options;
 }

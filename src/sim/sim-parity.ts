@@ -20,6 +20,7 @@ export interface SimParityOptions extends SimServerOptions {
   /** Pages on their way between servers. */
   workFrames: number;
   scrubPerTick: number;
+  linksMax: number;
   linkBlocks: number;
   linkBlockBytes: number;
 }
@@ -55,6 +56,7 @@ export class SimParity implements SimNode {
       arena,
       workFrames: options.workFrames,
       scrubPerTick: options.scrubPerTick,
+      linksMax: options.linksMax,
       port: {
         wanted: (client, server) => this.links.wanted(client, server),
         linkClosed: (link) => this.links.linkClosed(link),

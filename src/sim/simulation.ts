@@ -1,4 +1,5 @@
 import type { Prover } from "../../proto/peer/index.ts";
+import { limits } from "../base/limits.ts";
 import { type LogFields, messageText } from "../base/log.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import { Prng } from "../base/prng.ts";
@@ -12,6 +13,7 @@ import { unprotectedPages } from "./group-view.ts";
 import { Lending } from "./lending.ts";
 import { Losses } from "./losses.ts";
 import { Network } from "./network.ts";
+import { Severing } from "./severing.ts";
 import { SimClient } from "./sim-client.ts";
 import type { SimNode } from "./sim-node.ts";
 import { SimNodes } from "./sim-nodes.ts";
@@ -34,6 +36,12 @@ const QUIET_MS = 100_000;
 const PAUSE_MS = 3_000;
 /** Every page is protected again so long after everything was whole. */
 const PROTECTED_MS = 60_000;
+/** When all else is whole parity servers and memory servers may still not reach each other, for so long: by then … */
+const SEVERED_MS = 65_000;
+/** … what does not need that is protected. */
+const PROTECTED_SEVERED_MS = 60_000;
+/** Before that, one more server may die by then. */
+const CALM_MS = 10_000;
 /** A server that leaves is known to have left after so long. */
 const GOSSIP_MS = 3_000;
 const LOOK_MS = 50;
@@ -41,6 +49,9 @@ const LOOK_LATE_MS = 2;
 const BLOCK_BYTES = 16_384;
 const SPARES = ["spare", "spare1"];
 const SPARE_PARITY = "spareparity";
+
+/** A server's machine has two addresses. */
+const otherOf = (address: string): string => (address.endsWith("'") ? address.slice(0, -1) : `${address}'`);
 
 /** Defects planted by tests, to see that the checkers find them. */
 export interface Hooks {
@@ -82,7 +93,9 @@ export class Simulation implements Victims {
   readonly #faults: Faults;
   readonly #lending: Lending;
   readonly #vanishing: Vanishing;
+  readonly #severing: Severing;
   readonly #hooks: Hooks;
+  readonly #moving: Prng;
   #lives = 0;
 
   constructor(options: SimOptions, hooks: Hooks = {}, print?: (line: string) => void) {
@@ -93,19 +106,25 @@ export class Simulation implements Victims {
     this.#network = new Network(this.#queue, this.#prng.next(), options);
     this.#prover = options.keyed ? simProver : undefined;
     this.#nodes = new SimNodes(new Prng(options.seed + 2_000_003));
+    this.#moving = new Prng(options.seed + 9_000_003);
     this.#vanishing = new Vanishing({
       ...{ queue: this.#queue, prng: new Prng(options.seed + 6_000_003), trace: this.#trace, options },
       ...{ network: this.#network, clients: this.clients, nodes: () => this.nodes() },
       mayLose: () => this.mayKill(),
       vanished: (node, client, pages) => this.#losses.vanished(node, client, pages, this.#queue.nowMs),
     });
+    this.#severing = new Severing({
+      ...{ queue: this.#queue, prng: new Prng(options.seed + 7_000_003), trace: this.#trace },
+      ...{ network: this.#network, nodes: this.#nodes, everyMs: options.severEveryMs },
+      ...{ chaosMs: options.chaosMs, untilMs: options.chaosMs + CALM_MS },
+    });
     const servers = Array.from({ length: options.servers }, (_, i) => `server${i}`);
     const parity = Array.from({ length: options.parityServers }, (_, i) => `parity${i}`);
     for (const address of servers) this.#startServer(address, this.#capacity());
     for (const address of parity) this.#startParity(address, this.#parityCapacity());
     const addresses = {
-      servers: [...servers, ...SPARES],
-      parity: parity.length > 0 ? [...parity, SPARE_PARITY] : [],
+      servers: [...servers, ...this.#others(servers), ...SPARES],
+      parity: parity.length > 0 ? [...parity, ...this.#others(parity), SPARE_PARITY] : [],
     };
     for (let i = 0; i < options.clients; i += 1) this.#startClient(`client${i}`, addresses);
     this.#losses = new Losses(options, this.#nodes, this.#users, this.#trace);
@@ -169,6 +188,7 @@ export class Simulation implements Victims {
       ...this.#serverOptions(address, capacityFrames),
       ...{ network: this.#network, nodes: this.#nodes, workFrames: options.parityWorkFrames },
       scrubPerTick: options.scrubPerTick,
+      linksMax: Math.min(limits.parityLinksMax, options.servers + SPARES.length + options.parityLinksMore),
       ...{ linkBlocks: options.peerBlocks, linkBlockBytes: BLOCK_BYTES },
     });
     this.#nodes.add(parity);
@@ -307,9 +327,17 @@ export class Simulation implements Victims {
     }
   }
 
-  replace(node: SimNode): void {
-    if (node.role === "server") this.#startServer(node.address, this.#capacity());
-    else this.#startParity(node.address, this.#parityCapacity());
+  replace({ role, address: before }: SimNode): void {
+    const address = this.#moving.chance(this.options.moveShare) ? otherOf(before) : before;
+    // The machine runs again: it says that nobody listens there.
+    if (address !== before) this.#network.set(before, "down");
+    if (role === "server") this.#startServer(address, this.#capacity());
+    else this.#startParity(address, this.#parityCapacity());
+  }
+
+  /** Where servers may be after they were started again. */
+  #others(addresses: readonly string[]): string[] {
+    return this.options.moveShare > 0 ? addresses.map(otherOf) : [];
   }
 
   // Phases
@@ -335,7 +363,12 @@ export class Simulation implements Victims {
       events: this.#queue.ran,
       requests: sum((user) => user.requests),
       answers: sum((user) => user.answers),
-      faults: this.#faults.counts + this.#lending.count + this.#vanishing.count + this.#nodes.rot.count,
+      faults:
+        this.#faults.counts +
+        this.#lending.count +
+        this.#vanishing.count +
+        this.#severing.count +
+        this.#nodes.rot.count,
       lostReads: sum((user) => user.lostReads),
       rotten: this.#nodes.rot.count,
       vanished: this.#vanishing.count,
@@ -352,6 +385,7 @@ export class Simulation implements Victims {
       user.troubled = false;
       user.stopWorking();
     }
+    if (this.options.severEveryMs < Number.POSITIVE_INFINITY) this.#staySevered();
     this.#settle("requests", ANSWERED_MS);
     this.#protect();
     this.#readAll((user) => user.readAll(), 10 + slots);
@@ -394,6 +428,25 @@ export class Simulation implements Victims {
       this.#queue.nowMs,
       `${open()} pages unprotected ${PROTECTED_MS} ms after everything was whole`,
     );
+  }
+
+  /** All is whole but for the network between some servers, and one server that dies if it may; then all is. */
+  #staySevered(): void {
+    const room = { parity: SPARE_PARITY, servers: SPARES };
+    this.#runUntil(this.#queue.nowMs + CALM_MS, () => this.mayKill());
+    const fromMs = this.#queue.nowMs;
+    this.#severing.last(fromMs + SEVERED_MS);
+    const mortal = this.nodes().filter(({ address }) => ![SPARE_PARITY, ...SPARES].includes(address));
+    const victim = mortal[this.#prng.below(mortal.length)]!;
+    if (this.mayKill()) this.kill([victim], "shut down");
+    const open = (): number =>
+      this.clients.reduce((sum, client) => sum + this.#severing.unprotected(client, room), 0);
+    this.#runUntil(fromMs + PROTECTED_SEVERED_MS, () => open() === 0);
+    if (open() > 0) {
+      const what = `${open()} pages unprotected that need no server that is out of reach of another`;
+      throw new Violation(this.#queue.nowMs, `${what}, after ${PROTECTED_SEVERED_MS} ms`);
+    }
+    this.#runUntil(fromMs + SEVERED_MS, () => false);
   }
 
   #runUntil(untilMs: number, done: () => boolean): void {

@@ -3,6 +3,7 @@ import { Prng } from "../../src/base/prng.ts";
 import { NONE } from "../../src/redundancy/group-table.ts";
 import { MirrorCopies } from "../../src/redundancy/mirror-copies.ts";
 import { OperationKind } from "../../src/redundancy/operation.ts";
+import { Reach } from "../../src/redundancy/reach.ts";
 import { RollCall } from "../../src/redundancy/roll-call.ts";
 import { Standing } from "../../src/redundancy/standing.ts";
 import type { SimClient } from "../../src/sim/sim-client.ts";
@@ -130,6 +131,12 @@ export const vanishing: Partial<SimOptions> = {
   faults: { ...links, crash: 1, "lose power": 1, "shut down": 0 },
 };
 
+/** The same, with parity servers that do not reach some memory servers. */
+export const severed: Partial<SimOptions> = { ...grouped, severEveryMs: 3_000, faultEveryMs: 2_000 };
+
+/** Several clients, and parity servers with links for one at a time. */
+export const contended: Partial<SimOptions> = { ...grouped, clients: 3, parityLinksMore: 0 };
+
 export const mirrored: Partial<SimOptions> = { redundancy: "mirror", parityServers: 0 };
 
 /** Mirrors with pages, or their copies, that go bad in the memory of servers. */
@@ -143,6 +150,17 @@ function withoutRollCall<T>(run: () => T): T {
     return run();
   } finally {
     RollCall.prototype.end = end;
+  }
+}
+
+/** Runs with clients that ask a parity server again and again for what it could not reach. */
+function withFailuresForgotten<T>(run: () => T): T {
+  const { ended } = Reach.prototype;
+  Reach.prototype.ended = () => {};
+  try {
+    return run();
+  } finally {
+    Reach.prototype.ended = ended;
   }
 }
 
@@ -217,6 +235,14 @@ export const PARITY_PLANTS: Plant[] = [
     options: vanishing,
     seeds: 20,
     finds: /vanished from its server when all is quiet|unprotected/,
+  },
+  {
+    name: "nobody minds what a parity server does not reach",
+    hooks: {},
+    around: withFailuresForgotten,
+    options: severed,
+    seeds: 20,
+    finds: /unprotected that need no server/,
   },
   {
     name: "a page of a mirror that was read wrong is left as it is",

@@ -5,11 +5,13 @@ import { Reprotection } from "../../src/redundancy/reprotection.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { PLANTS, withFlippedBits } from "./planted.ts";
 import {
+  contended,
   grouped,
   mirrored,
   PARITY_PLANTS,
   rotting,
   rottingMirror,
+  severed,
   tellOfMismatches,
   vanishing,
 } from "./planted-parity.ts";
@@ -68,6 +70,16 @@ describe("the checkers find that", () => {
       pages += rotten + vanished;
     }
     expect(pages).toBeGreaterThan(20);
+  });
+
+  it.each([
+    { what: "parity servers do not reach some memory servers, and servers die meanwhile", options: severed },
+    { what: "clients take turns with the links of parity servers", options: contended },
+  ])("nothing, when $what", ({ options }) => {
+    for (let seed = 1; seed <= 8; seed += 1) {
+      const { violation } = runSeed(seed, options);
+      expect(violation && `seed ${seed}: ${violation.message}`).toBeUndefined();
+    }
   });
 
   it.each([

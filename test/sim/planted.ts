@@ -169,11 +169,12 @@ function ignoreLimit({ core }: SimServer): void {
   core.store.lend = () => {};
 }
 
-/** Without limits that move and pages that vanish. */
+/** Without limits that move, pages that vanish, partial partitions, and few links. */
 export const still: Partial<SimOptions> = {
   lendEveryMs: Number.POSITIVE_INFINITY,
+  ...{ severEveryMs: Number.POSITIVE_INFINITY, parityLinksMore: Number.POSITIVE_INFINITY },
   vanishEveryMs: Number.POSITIVE_INFINITY,
-  clientGraceMs: limits.clientGraceMs,
+  ...{ clientGraceMs: limits.clientGraceMs, moveShare: 0 },
 };
 
 const noFaults = {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { main } from "../../src/cli/main.ts";
+import { GIVEN_UP } from "../../src/redundancy/last-resort.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { FakeHost } from "../unit/cli/fake-host.ts";
 import { still } from "./planted.ts";
@@ -28,7 +29,7 @@ describe("the simulator", () => {
 
   it("kills servers of both kinds, and loses no page with one of them", () => {
     let covered = 0;
-    for (const seed of [1, 2, 3, 4]) {
+    for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
       const died = new Set<string>();
       let isCovered = true;
       const print = (line: string): void => {
@@ -43,7 +44,7 @@ describe("the simulator", () => {
       covered += isCovered ? 1 : 0;
       expect([...died].sort()).toEqual(["parity", "server"]);
     }
-    expect(covered).toBeGreaterThanOrEqual(3);
+    expect(covered).toBeGreaterThanOrEqual(4);
   });
 
   it("takes a copy that came back, and was not sent again yet, for one that the client still has", () => {
@@ -58,6 +59,24 @@ describe("the simulator", () => {
     const results = [1, 2, 3, 4].map((seed) => runSeed(seed, { ...grouped, losses: "two" }));
     for (const { violation } of results) expect(violation?.message).toBeUndefined();
     expect(results.reduce((sum, { lostReads }) => sum + lostReads, 0)).toBeGreaterThan(0);
+  });
+
+  it("gives parity up where nobody has room and none can be made, and loses nothing by that", () => {
+    const tight = {
+      ...grouped,
+      parityServers: 1,
+      capacityShare: 1.3,
+      severEveryMs: 3_000,
+      faultEveryMs: 2_000,
+    };
+    const times: number[] = [];
+    for (let seed = 1; seed <= 6; seed += 1) {
+      const count = (line: string): void => {
+        if (line.includes(GIVEN_UP)) times.push(seed);
+      };
+      expect(runSeed(seed, { ...tight, chaosMs: 60_000 }, {}, count).violation?.message).toBeUndefined();
+    }
+    expect(new Set(times).size).toBeGreaterThan(2);
   });
 
   it("is a command that says what it did, and takes no wrong options", async () => {

@@ -231,7 +231,10 @@ describe("pages that are not where they should be", () => {
       for (; asked < port.operations.length; asked += 1) rig.answer(ResultStatus.UNREACHABLE, asked);
     }
     expect(port.lost).toEqual([]);
-    redundancy.tick(600_000);
+    // It is tried again every few seconds.
+    for (let nowMs = 600_000; nowMs < 606_000 && asked === port.operations.length; nowMs += 100)
+      redundancy.tick(nowMs);
+    expect(port.operations).toHaveLength(asked + 1);
     rig.answer(ResultStatus.OK);
     expect(port.moved).toHaveLength(1);
   });

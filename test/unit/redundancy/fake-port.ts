@@ -22,7 +22,8 @@ export class FakePort implements RedundancyPort {
   readonly accumulatorReads: number[] = [];
   readonly invalidated: string[] = [];
   readonly puts: { accumulator: number; holder: Holder }[] = [];
-  readonly operations: { index: number; kind: number; server: Holder; sources: number[] }[] = [];
+  readonly operations: { index: number; kind: number; server: Holder; sources: number[]; target?: Holder }[] =
+    [];
   readonly lost: number[] = [];
   readonly fills: { accumulator: number; slot: number }[] = [];
   readonly moved: string[] = [];
@@ -96,7 +97,8 @@ export class FakePort implements RedundancyPort {
 
   operate(server: Holder, operation: Operation): boolean {
     const { index, kind, sourceCount, sourceIds } = operation;
-    this.operations.push({ index, kind, server, sources: [...sourceIds.slice(0, sourceCount)] });
+    const target = kind === OperationKind.REBUILD ? { target: this.table.at(operation.target) } : {};
+    this.operations.push({ index, kind, server, sources: [...sourceIds.slice(0, sourceCount)], ...target });
     return true;
   }
 
