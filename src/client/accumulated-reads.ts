@@ -4,7 +4,7 @@ import { limits } from "../base/limits.ts";
 import { PAGE_BYTES } from "../base/page.ts";
 import type { Holder } from "../placement/holder.ts";
 import type { IpTable } from "../placement/ip-table.ts";
-import type { GroupTable } from "../redundancy/group-table.ts";
+import { type GroupTable, NONE } from "../redundancy/group-table.ts";
 import type { Redundancy } from "../redundancy/redundancy.ts";
 import type { FrameTable } from "./frame-table.ts";
 import type { LinkSet } from "./link-set.ts";
@@ -23,7 +23,7 @@ export interface AccumulatedReadsOptions {
 /** What a frame is fetched for. */
 interface Fetch {
   readonly making: Making;
-  /** Slot of the page, and its server. */
+  /** Slot of the page (NONE: it is a parity page), and its server. */
   readonly slot: number;
   readonly holder: Holder;
 }
@@ -38,7 +38,8 @@ interface Making {
 
 /**
  * Makes a page of a group whose XOR is still with the client: from a copy of the accumulator, which may be sent and
- * given back meanwhile, and the group's other pages, each fetched into a frame of its own.
+ * given back meanwhile, and the group's other pages, each fetched into a frame of its own. Where a parity server has
+ * the XOR, but does not reach the others, that is fetched as well.
  */
 export class AccumulatedReads {
   readonly #options: AccumulatedReadsOptions;
@@ -55,7 +56,8 @@ export class AccumulatedReads {
       const { making, slot, holder } = this.#fetchOf.get(frame)!;
       making.failed = true;
       // The group has lost this page as well, and may now have lost too much.
-      if (isMissing) this.#options.redundancy().pageMissing(slot, this.#frames.pageId[frame]!, holder);
+      if (isMissing && slot !== NONE)
+        this.#options.redundancy().pageMissing(slot, this.#frames.pageId[frame]!, holder);
       this.#fetched(frame);
     },
   };
@@ -67,24 +69,35 @@ export class AccumulatedReads {
 
   /** Makes the member's page in the frame of its reader; false if too many are being made. All others are linked. */
   make(groups: GroupTable, member: number, frame: number): boolean {
-    const { arena, table, links } = this.#options;
+    const { arena } = this.#options;
     const frames = this.#frames;
     const group = groups.groupOf(member);
-    const others = groups.count[group]! - 1;
+    const accumulator = groups.accumulator[group]!;
+    const others = groups.count[group]! - (accumulator === NONE ? 0 : 1);
     if (this.#fetchOf.size + others > limits.fetchesMax || frames.free < others) return false;
-    const accumulator = frames.frameOf(groups.accumulator[group]!);
-    arena.copy(frames.address(frame), frames.address(accumulator), PAGE_BYTES);
     const making: Making = { frame, left: others, failed: false };
+    if (accumulator === NONE) {
+      arena.fill(frames.address(frame), 0, PAGE_BYTES);
+      const { parityId, parityChecksum, parityHolder } = groups;
+      this.#fetch(making, NONE, parityId[group]!, parityChecksum[group]!, parityHolder[group]!);
+    } else arena.copy(frames.address(frame), frames.address(frames.frameOf(accumulator)), PAGE_BYTES);
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
       if (m === member) continue;
-      const other = frames.take(frames.slot[frame]!, this.#fetching);
-      frames.pageId[other] = groups.pageId[m]!;
-      frames.checksum[other] = groups.checksum[m]!;
-      const holder = table.at(groups.holder[m]!);
-      this.#fetchOf.set(other, { making, slot: groups.slot[m]!, holder });
-      links.of(holder)!.getPage(other);
+      this.#fetch(making, groups.slot[m]!, groups.pageId[m]!, groups.checksum[m]!, groups.holder[m]!);
     }
     return true;
+  }
+
+  /** `slot`: NONE for the group's parity page. */
+  #fetch(making: Making, slot: number, pageId: number, checksum: number, index: number): void {
+    const { table, links } = this.#options;
+    const frames = this.#frames;
+    const frame = frames.take(frames.slot[making.frame]!, this.#fetching);
+    frames.pageId[frame] = pageId;
+    frames.checksum[frame] = checksum;
+    const holder = table.at(index);
+    this.#fetchOf.set(frame, { making, slot, holder });
+    links.of(holder)!.getPage(frame);
   }
 
   /** A page of the group has come, or cannot be had. */

@@ -182,7 +182,8 @@ export class PageReads {
   /** Nothing came for the frame: its holder does not have it, or it could not be made. */
   missing(frame: number, from: Holder): void {
     if (this.#hedges.isLeft(frame)) return this.#done(frame, PageResult.OK);
-    if (from.role !== "parity") return this.#notAsSent(frame, from, true);
+    const isFetched = this.#frames.waiter[frame]!.pageUnread !== undefined;
+    if (from.role !== "parity" || isFetched) return this.#notAsSent(frame, from, true);
     // Others were away or changed meanwhile.
     const { attempts } = this.#frames;
     const isFirst = attempts[frame] === 0;

@@ -232,6 +232,8 @@ export class LoggedRedundancy implements Redundancy {
     const linked = others === "linked" && this.#port.isLinked(server.index);
     // Work in the background may be slow to be answered: readers must not ask for thousands of pages past it.
     if (!linked || !this.#port.takesPages(server)) return Rescue.LATER;
+    if (this.#reprotection.reach.isOutFor(server, group, member))
+      return this.#port.makePage(member, frame) ? Rescue.UNDER_WAY : Rescue.LATER;
     this.#scratch.reset(OperationKind.REBUILD);
     this.#plans.describeLost(this.#scratch, member);
     this.#port.recover(server, frame, this.#scratch);

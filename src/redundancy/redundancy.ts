@@ -57,7 +57,7 @@ export interface RedundancyPort {
   accumulate(accumulator: number, frame: number, first: boolean): void;
   /** Copies the accumulator into a reader's frame; false if it is not the page that is read. */
   readAccumulator(accumulator: number, frame: number): boolean;
-  /** Makes a member's page in a reader's frame from its group's accumulator and others; false: too many are made. */
+  /** Makes a member's page in a reader's frame from its group's XOR and others (linked); false: too many are made. */
   makePage(member: number, frame: number): boolean;
   /** Puts the accumulator's page under this id on the holder; `described` by its group where it is a parity server. */
   putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean;

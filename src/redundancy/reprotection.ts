@@ -44,6 +44,7 @@ export class Reprotection {
   readonly vanished: Vanished;
   readonly rollCall: RollCall;
   readonly lastResort: LastResort;
+  readonly reach: Reach;
   /** While it is under way `classify` judges anew. */
   readonly review: GroupReview;
   readonly #groups: GroupTable;
@@ -60,7 +61,6 @@ export class Reprotection {
   readonly #pace: Pace;
   readonly #reclaiming: Reclaiming;
   readonly #pause: Pause;
-  readonly #reach: Reach;
   readonly #sites: Sites;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
@@ -77,8 +77,8 @@ export class Reprotection {
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
     this.#pause = new Pause(options.retryMs);
-    this.#reach = new Reach(options.groups, options.port);
-    this.#sites = new Sites(options.groups, options.port, this.#reach);
+    this.reach = new Reach(options.groups, options.port);
+    this.#sites = new Sites(options.groups, options.port, this.reach);
     this.review = new GroupReview({
       groups: options.groups,
       look: (group) => options.groups.state[group] === GroupState.PROTECTED && this.classify(group),
@@ -97,7 +97,7 @@ export class Reprotection {
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
-      reach: this.#reach,
+      reach: this.reach,
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
       isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
@@ -206,7 +206,7 @@ export class Reprotection {
   work(nowMs: number): void {
     this.#absences.nowMs = nowMs;
     this.doubts.nowMs = nowMs;
-    this.#reach.nowMs = nowMs;
+    this.reach.nowMs = nowMs;
     if (this.#options.mirror) {
       this.#workOn(DEGRADED, (group) => this.copies.mend(group));
       this.#workOn(BARE, (group) => this.copies.copy(group));
@@ -290,7 +290,7 @@ export class Reprotection {
     const { table } = this.#port;
     const groups = this.#groups;
     const server = table.at(groups.parityHolder[group]!);
-    if (!this.#port.takesPages(server) || this.#reach.isOutFor(server, group, member)) return false;
+    if (!this.#port.takesPages(server) || this.reach.isOutFor(server, group, member)) return false;
     const target = this.#sites.target(group, server);
     if (target === undefined) return false;
     const operation = this.#operations.take(OperationKind.REBUILD)!;
@@ -352,10 +352,10 @@ export class Reprotection {
     const operation = this.#newGroup(server);
     this.#plans.include(operation, group, true);
     // One in doubt is composed by itself.
-    let other = this.doubts.knows(group) || !this.#reach.isClearFor(server, group) ? NONE : bare;
+    let other = this.doubts.knows(group) || !this.reach.isClearFor(server, group) ? NONE : bare;
     for (let i = 0; i < LOOKED_AT && other !== NONE && operation.memberCount < groups.stride; i += 1) {
       const next = groups.next[other]!;
-      const isGood = this.#reach.isClearFor(server, other) && this.#isGood(other);
+      const isGood = this.reach.isClearFor(server, other) && this.#isGood(other);
       if (isGood && this.#plans.fits(operation, other)) this.#plans.include(operation, other, true);
       other = next;
     }
@@ -386,7 +386,7 @@ export class Reprotection {
     const isHere = !isRebuild || this.#port.isLinked(operation.target);
     const status = result === ResultStatus.OK && !isHere ? ResultStatus.UNREACHABLE : result;
     for (let i = 0; i < operation.fromCount; i += 1) this.#groups.busy[operation.from[i]!]! -= 1;
-    this.#reach.ended(operation, status);
+    this.reach.ended(operation, status);
     const server = this.#port.table.at(operation.server);
     if (!isRebuild) server.unackedPages -= 1;
     if (operation.reclaims) this.#reclaiming.ended(operation, result, this.#absences.nowMs);

@@ -189,19 +189,48 @@ describe("a page that its server, which stands, does not have", () => {
     expect(results(rest)).toEqual(new Set([PageResult.OK]));
   });
 
-  it("is waited for as long as the parity server cannot reach the others", () => {
+  it("is made by the client if the parity server cannot reach the others: its readers waited for that", () => {
     cluster.rig.reach = "no";
     for (const wire of [...cluster.rig.wires]) cluster.rig.cut(wire);
     cluster.drop(5);
     const [read] = cluster.read([5]);
-    cluster.pass(40_000);
-    expect(read!.done).toBe(false);
+    cluster.pass(10_000);
+    expect(read!.bytes).toEqual(pageOf(5));
     expect(cluster.figures.lost).toBe(0);
     expect(cluster.figures.unprotected).toBeGreaterThan(0);
     cluster.rig.reach = "yes";
     cluster.pass(10_000);
-    expect(read!.bytes).toEqual(pageOf(5));
     expect(cluster.figures).toEqual({ lost: 0, unprotected: 0 });
+  });
+
+  it("is lost if the parity server, which cannot reach the others, does not have the parity either", () => {
+    cluster.rig.reach = "no";
+    for (const wire of [...cluster.rig.wires]) cluster.rig.cut(wire);
+    cluster.drop(5);
+    const { groups } = cluster.client.core.redundancy;
+    const frame = cluster.parity.frameOf(CLIENT, groups!.parityId[groups!.groupOf(groups!.liveOf(5))]!);
+    cluster.parity.store.drop(frame);
+    const [read] = cluster.read([5]);
+    cluster.pass(40_000);
+    expect(read!.result).toBe(PageResult.LOST);
+    expect(cluster.client.core.frames.used).toBe(0);
+  });
+});
+
+describe("pages of a server that is gone", () => {
+  it("are read although the parity server does not reach the others", () => {
+    const cluster = new Cluster("parity");
+    cluster.rig.reach = "no";
+    for (const wire of [...cluster.rig.wires]) cluster.rig.cut(wire);
+    const [gone] = cluster.servers;
+    const slots = SLOTS.filter((slot) => cluster.serverOf(slot) === gone);
+    cluster.client.cut(cluster.client.wires.find((one) => one.server === gone)!);
+    cluster.pass(5_000);
+    const reads = cluster.read();
+    cluster.pass(5_000);
+    for (const slot of SLOTS) expect(reads[slot]!.bytes).toEqual(pageOf(slot));
+    expect(slots.length).toBeGreaterThan(4);
+    expect(cluster.client.core.frames.used).toBe(0);
   });
 });
 
