@@ -241,16 +241,21 @@ export class Losses {
     return uncovered.length;
   }
 
-  /** A death has cost the client so many pages; others are with it alone. After two deaths any of them may go. */
+  /**
+   * A death has cost the client so many pages; others are with it alone, or in groups that it has said may have their
+   * parity given up. After two deaths any of them may go.
+   */
   #keep(user: SimUser, uncovered: number): void {
     const { slots, redundancy } = user.client.core;
     const groups = redundancy.groups!;
     const left = this.#strict ? unprotectedPages(user.client) - uncovered : Number.POSITIVE_INFINITY;
     const kept = { user, slots: new Map<number, number>(), left };
+    const isExposed = unprotectedPages(user.client) >= groups.liveMembers;
     for (const slot of this.#deadSlots(user.client)) {
-      const state = groups.state[groups.groupOf(groups.liveOf(slot))];
-      const isKept =
-        state === GroupState.OPEN || state === GroupState.CLOSING || state === GroupState.PROTECTED;
+      const group = groups.groupOf(groups.liveOf(slot));
+      const state = groups.state[group];
+      const isWithClient = state === GroupState.OPEN || state === GroupState.CLOSING;
+      const isKept = isWithClient || isExposed || groups.degraded[group] === 1;
       if (isKept && !this.#lostOf(user.client).has(slots.pageId(slot)))
         kept.slots.set(slot, slots.pageId(slot));
     }
