@@ -89,9 +89,8 @@ export class Reclaiming {
       const first = lists.head(BY_LIVE + live);
       if (first === NONE) continue;
       const server = port.table.at(groups.parityHolder[first]!);
-      if (!port.takesPages(server)) return false;
       lists.rotate(first);
-      if (this.#isKnownFull(server)) continue;
+      if (!port.takesPages(server) || this.#isKnownFull(server)) continue;
       if (doubts.has(first) || !isWhole(first) || reach.isOutFor(server, first, NONE)) continue;
       const isDoubted = doubts.knows(first);
       if (isDoubted && isWrong(first)) continue;
