@@ -123,7 +123,7 @@ export class ClientCore implements LinkPort {
       ...this.#shared(),
       reads: this.#reads,
       newPageId: () => this.#newPageId(),
-      nowMs: () => this.#nowMs,
+      ...{ nowMs: () => this.#nowMs, pagesWait: () => this.starved },
       lose: (slot, why) => this.#lose(slot, why),
       drop: (link, error) => this.dropLink(link, error),
       notice: port.notice,

@@ -31,6 +31,7 @@ export interface RedundancyHostOptions {
   redundancy: () => Redundancy;
   newPageId: () => number;
   nowMs: () => number;
+  pagesWait: () => boolean;
   /** The slot's page is provably lost. */
   lose: (slot: number, why: string) => void;
   /** The link cannot be used any more. */
@@ -76,6 +77,10 @@ export class RedundancyHost implements RedundancyPort {
   takesPages(holder: Holder): boolean {
     const link = this.#options.links.of(holder);
     return link?.up === true && link.hasRoom && !this.isSilent(holder);
+  }
+
+  get pagesWait(): boolean {
+    return this.#options.pagesWait();
   }
 
   invalidate(holder: number, pageId: number): void {

@@ -23,17 +23,17 @@ export interface LastResortOptions {
 }
 
 /**
- * A page that waits for room without end freezes the machine that swaps. Where no memory server has any, and no parity
- * server can take dead members out of their groups (the only one is away, or does not reach the memory servers), groups
- * have their parity given up: their dead members become free frames, and the live ones stay unprotected, as those that
- * are written meanwhile do, until a parity server makes them new groups.
+ * A page that waits for room without end freezes the machine that swaps. Where no memory server has any for it, and no
+ * parity server can take dead members out of their groups (the only one is away, does not reach the memory servers, or
+ * has no frame for a new group), groups have their parity given up: their dead members become free frames, and the live
+ * ones stay unprotected, as those that are written meanwhile do, until a parity server makes them new groups.
  *
  * Only pages that have counted as unprotected already lose their parity, and only where their servers are known to have
  * stood since: a server that was gone by then, unnoticed, was lost when the parity made up for it.
  */
 export class LastResort {
   readonly #options: LastResortOptions;
-  /** When no server had room, first and last; moments when some had do not count. */
+  /** When a page waited and no server had room, first and last; moments when some had do not count. */
   #firstMs = Number.NEGATIVE_INFINITY;
   #lastMs = Number.NEGATIVE_INFINITY;
   /** Since when any group may have its parity given up. */
@@ -54,7 +54,8 @@ export class LastResort {
   /** Time passes. */
   tick(nowMs: number): void {
     const { port, groups, reclaiming } = this.#options;
-    const isOut = port.table.upCount > 0 && !port.table.someHasRoomBesides(NONE);
+    const { table } = port;
+    const isOut = port.pagesWait && table.upCount > 0 && !table.someHasRoomBesides(NONE);
     if (isOut) {
       if (nowMs - this.#lastMs > limits.roomPatienceMs) this.#firstMs = nowMs;
       this.#lastMs = nowMs;

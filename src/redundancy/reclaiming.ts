@@ -32,7 +32,7 @@ export interface ReclaimingOptions {
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */
 export class Reclaiming {
-  /** Since when operations were in vain, their servers being unable to reach what they need. */
+  /** Since when operations were in vain, their servers being full, or unable to reach what they need. */
   cutOffMs = Number.POSITIVE_INFINITY;
   readonly #options: ReclaimingOptions;
   readonly #groups: GroupTable;
@@ -67,7 +67,8 @@ export class Reclaiming {
   /** An operation that reclaims has ended (a ResultStatus); FULL: its server had no frame for the new parity page. */
   ended(operation: Operation, status: number, nowMs: number): void {
     this.#underWay -= 1;
-    if (status === ResultStatus.UNREACHABLE) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
+    const isInVain = status === ResultStatus.UNREACHABLE || status === ResultStatus.FULL;
+    if (isInVain) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
     else if (status === ResultStatus.OK && operation.needsOthers) this.cutOffMs = Number.POSITIVE_INFINITY;
     const server = this.#options.port.table.at(operation.server);
     if (status === ResultStatus.FULL) this.#fullAt.set(server, server.capacity.used);
@@ -88,9 +89,8 @@ export class Reclaiming {
       const first = lists.head(BY_LIVE + live);
       if (first === NONE) continue;
       const server = port.table.at(groups.parityHolder[first]!);
-      if (!port.takesPages(server)) return false;
       lists.rotate(first);
-      if (this.#isKnownFull(server)) continue;
+      if (!port.takesPages(server) || this.#isKnownFull(server)) continue;
       if (doubts.has(first) || !isWhole(first) || reach.isOutFor(server, first, NONE)) continue;
       const isDoubted = doubts.knows(first);
       if (isDoubted && isWrong(first)) continue;

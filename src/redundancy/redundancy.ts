@@ -77,6 +77,8 @@ export interface RedundancyPort {
   pageMoved(slot: number, holder: number, pageId: number, checksum: number): void;
   /** The slot's page is provably lost. */
   pageLost(slot: number, why: string): void;
+  /** True if pages wait for a memory server that takes them. */
+  readonly pagesWait: boolean;
   /** Reads that wait for a holder are to be looked up anew. */
   readAgain(): void;
   notice: Notice;

@@ -14,14 +14,15 @@ const TAKEN_MS = limits.roomPatienceMs + 4_000;
 
 /** A client with groups of four, that overwrites its pages in an order without a pattern. */
 class Cluster extends TestClient {
-  readonly rig = new Rig({ capacityFrames: 512 }, 4);
+  readonly rig: Rig;
   #random = 1;
   #writes = 0;
   /** What each slot was written last. */
   readonly written = new Map<number, number>();
 
-  constructor() {
+  constructor(parityFrames = 512) {
     super({ redundancy: "parity", accumulators: 16 });
+    this.rig = new Rig({ capacityFrames: parityFrames }, 4);
     for (let i = 1; i <= 4; i += 1) this.join(this.rig.startServer(i, { capacityFrames: FRAMES }));
     this.joinParity();
     for (let slot = 0; slot < LIVE; slot += 1) this.#write(slot);
@@ -122,6 +123,13 @@ describe("memory servers that dead pages fill", () => {
     cluster.rig.reach = "yes";
     cluster.pass(12_000);
     expect(cluster.core.pages).toMatchObject({ lost: 0, unprotected: 0 });
+    expect(cluster.wrong).toEqual([]);
+  });
+
+  it("while the parity server is full: writes waited for that without end", () => {
+    cluster = new Cluster(LIVE / 4 + 2);
+    expect(cluster.overwrite(2 * LIVE)).toBe(0);
+    expect(cluster.core.pages).toMatchObject({ lost: 0 });
     expect(cluster.wrong).toEqual([]);
   });
 });

@@ -30,6 +30,8 @@ export class FakePort implements RedundancyPort {
   readonly notices: string[] = [];
   /** Whether what was read into accumulators is what it should be. */
   holdsPages = true;
+  /** Whether pages wait for a memory server that takes them. */
+  pagesWait = false;
   readonly #free: number[];
   #pageId = 1000;
 
