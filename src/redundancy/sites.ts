@@ -23,8 +23,8 @@ export class Sites {
     this.#isUsable(holder) && !this.#reach.isBadTarget(this.#from!, holder);
   readonly #isTriedOutside = (holder: Holder): boolean =>
     this.#isOutside(holder) && this.#reach.mayBeTarget(this.#from!, holder);
-  readonly #isTried = (holder: Holder): boolean =>
-    this.#isUsable(holder) && this.#reach.mayBeTarget(this.#from!, holder);
+  readonly #isInside = (holder: Holder): boolean =>
+    this.#groups.hasHolder(this.#group, holder.index) && this.#isUsable(holder);
   readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
   readonly #mayReachGroup = (holder: Holder): boolean =>
     this.#takesParity(holder) && !this.#reach.isOutFor(holder, this.#group, NONE);
@@ -38,7 +38,8 @@ export class Sites {
   }
 
   /**
-   * For a page of the group that this parity server makes: none of the group's servers, unless it has to be one.
+   * For a page of the group that this parity server makes: none of the group's servers, unless it has to be one. That
+   * has to be reached anyway: whatever else failed that needed it, putting a page there tries nothing more.
    * Undefined if there is none, or none that is to be tried now.
    */
   target(group: number, from: Holder): Holder | undefined {
@@ -46,8 +47,8 @@ export class Sites {
     this.#group = group;
     this.#from = from;
     const outside = table.choose(this.#isClearOutside) ?? table.choose(this.#isFairOutside);
-    const any = outside ?? table.choose(this.#isFairInside);
-    return any ?? table.choose(this.#isTriedOutside) ?? table.choose(this.#isTried);
+    const any = outside ?? table.choose(this.#isFairInside) ?? table.choose(this.#isInside);
+    return any ?? table.choose(this.#isTriedOutside);
   }
 
   /** For the parity of the group's pages: undefined if none takes it that may reach them. */

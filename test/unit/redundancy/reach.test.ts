@@ -108,4 +108,17 @@ describe("a parity server that does not reach a memory server, while the client 
     live(62_000, 10, {});
     expect(rig.unprotected).toBe(0);
   });
+
+  it("held back a page that it could mend for ever, among many that it could not", () => {
+    rig.serve("a", "b", "c");
+    for (let slot = 0; slot < 40; slot += 2) {
+      rig.protectPair(slot, slot + 1, slot, ["a", "b"]);
+      on.set(100 + slot, "a");
+    }
+    rig.protectPair(50, 51, 100, ["c", "b"]);
+    on.set(150, "c");
+    rig.die("b");
+    live(2_000, 60, { p: "a" });
+    expect(rig.port.moved.map((move) => move.split("/")[0])).toEqual(["51 to c"]);
+  });
 });
