@@ -392,13 +392,22 @@ export class Simulation implements Victims {
     // Pages whose servers were slow, or away in between, were read from copies.
     if (redundancy === "mirror" && this.#nodes.rot.where !== undefined)
       this.#readAll((user) => user.readSlowly(), 10 + slots * SLOWLY_MS);
-    // Between two signs of life.
-    this.#runUntil(this.#queue.nowMs + PAUSE_MS, () => nothingQueued(this.clients, this.nodes()));
+    this.#untilCalm();
     this.#protect();
     checkQuiet(this.clients, this.#nodes);
     for (const user of this.#users) {
       for (let slot = 0; slot < slots; slot += 1) checkHeld(user, slot, this.#nodes);
     }
+  }
+
+  /** Between two signs of life, and once servers know what was made anew last: a scrub goes on for ever. */
+  #untilCalm(): void {
+    let busyMs = this.#queue.nowMs;
+    this.#runUntil(busyMs + PAUSE_MS, () => {
+      const { nowMs } = this.#queue;
+      if (this.clients.some(({ core }) => core.redundancy.isBusy)) busyMs = nowMs;
+      return nowMs - busyMs >= 2 * limits.tickMs && nothingQueued(this.clients, this.nodes());
+    });
   }
 
   /** All devices are read: within so long all reads are under way. */
