@@ -261,6 +261,8 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
   const blocksMore = prng.below(16);
   const protection = drawRedundancy(prng, given);
   const more = drawMore(new Prng(seed + MORE), protection.redundancy!);
+  // A scrub takes links that nobody else needs: with few of them it may not find in time what has gone bad.
+  if (protection.rotEveryMs !== undefined) more.parityLinksMore = Number.POSITIVE_INFINITY;
   const few = new Prng(seed + FEW);
   const hasFewBlocks = few.chance(0.3);
   drawn.moveShare = few.chance(0.1) ? 0.5 : 0;
