@@ -11,9 +11,9 @@ import { NoRedundancy } from "../redundancy/no-redundancy.ts";
 import type { Operation } from "../redundancy/operation.ts";
 import type { Redundancy, RedundancyMode, RedundancyPort } from "../redundancy/redundancy.ts";
 import type { SlotMap } from "../slots/slot-map.ts";
-import { AccumulatedReads } from "./accumulated-reads.ts";
 import type { ClientLimits } from "./client-limits.ts";
 import type { FrameTable } from "./frame-table.ts";
+import { GroupReads } from "./group-reads.ts";
 import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
 import { PageResult, type PageWaiter } from "./page-waiter.ts";
@@ -45,7 +45,7 @@ export class RedundancyHost implements RedundancyPort {
   readonly notice: Notice;
   readonly #options: RedundancyHostOptions;
   readonly #frames: FrameTable;
-  readonly #accumulated: AccumulatedReads;
+  readonly #groupReads: GroupReads;
   readonly #filling: PageWaiter = {
     pageDone: (frame, result) => {
       this.#frames.waiter[frame] = undefined;
@@ -56,7 +56,7 @@ export class RedundancyHost implements RedundancyPort {
   constructor(options: RedundancyHostOptions) {
     this.#options = options;
     this.#frames = options.frames;
-    this.#accumulated = new AccumulatedReads(options);
+    this.#groupReads = new GroupReads(options);
     this.table = options.table;
     this.notice = options.notice;
   }
@@ -129,7 +129,7 @@ export class RedundancyHost implements RedundancyPort {
   }
 
   makePage(member: number, frame: number): boolean {
-    return this.#accumulated.make(this.#options.redundancy().groups!, member, frame);
+    return this.#groupReads.make(this.#options.redundancy().groups!, member, frame);
   }
 
   putParity(accumulator: number, holder: Holder, pageId: number, slot: number, group: number): boolean {

@@ -11,7 +11,7 @@ import type { LinkSet } from "./link-set.ts";
 import type { PageReads } from "./page-reads.ts";
 import type { PageWaiter } from "./page-waiter.ts";
 
-export interface AccumulatedReadsOptions {
+export interface GroupReadsOptions {
   arena: Arena;
   frames: FrameTable;
   table: IpTable;
@@ -41,8 +41,8 @@ interface Making {
  * given back meanwhile, and the group's other pages, each fetched into a frame of its own. Where a parity server has
  * the XOR, but does not reach the others, that is fetched as well.
  */
-export class AccumulatedReads {
-  readonly #options: AccumulatedReadsOptions;
+export class GroupReads {
+  readonly #options: GroupReadsOptions;
   readonly #frames: FrameTable;
   /** What each frame is fetched for; as many as there may be. */
   readonly #fetchOf = new Map<number, Fetch>();
@@ -62,7 +62,7 @@ export class AccumulatedReads {
     },
   };
 
-  constructor(options: AccumulatedReadsOptions) {
+  constructor(options: GroupReadsOptions) {
     this.#options = options;
     this.#frames = options.frames;
   }
