@@ -62,7 +62,7 @@ export class LastResort {
     }
     const isLong = this.#lastMs - this.#firstMs >= limits.roomPatienceMs;
     const isNow = nowMs - this.#lastMs <= limits.roomPatienceMs;
-    const isCutOff = isLong && isNow && nowMs - reclaiming.cutOffMs >= limits.roomPatienceMs;
+    const isCutOff = isLong && isNow && reclaiming.cutOff.isLong;
     this.#exposedMs = isCutOff ? Math.min(this.#exposedMs, nowMs) : Number.POSITIVE_INFINITY;
     if (isOut && isLong && groups.deadMembers > 0) {
       const left = this.#giveUpOrphans(limits.groupsGivenUpForRoom);

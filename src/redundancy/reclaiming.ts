@@ -1,5 +1,6 @@
 import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
+import { CutOff } from "./cut-off.ts";
 import type { Doubts } from "./doubts.ts";
 import { BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
@@ -32,8 +33,8 @@ export interface ReclaimingOptions {
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */
 export class Reclaiming {
-  /** Since when operations were in vain, their servers being full, or unable to reach what they need. */
-  cutOffMs = Number.POSITIVE_INFINITY;
+  /** Parity servers are full, or do not reach what they need. */
+  readonly cutOff = new CutOff();
   readonly #options: ReclaimingOptions;
   readonly #groups: GroupTable;
   #isWasteful = false;
@@ -65,11 +66,10 @@ export class Reclaiming {
   }
 
   /** An operation that reclaims has ended (a ResultStatus); FULL: its server had no frame for the new parity page. */
-  ended(operation: Operation, status: number, nowMs: number): void {
+  ended(operation: Operation, status: number): void {
     this.#underWay -= 1;
-    const isInVain = status === ResultStatus.UNREACHABLE || status === ResultStatus.FULL;
-    if (isInVain) this.cutOffMs = Math.min(this.cutOffMs, nowMs);
-    else if (status === ResultStatus.OK && operation.needsOthers) this.cutOffMs = Number.POSITIVE_INFINITY;
+    if (status === ResultStatus.UNREACHABLE || status === ResultStatus.FULL) this.cutOff.inVain();
+    else if (status === ResultStatus.OK && operation.needsOthers) this.cutOff.succeeded();
     const server = this.#options.port.table.at(operation.server);
     if (status === ResultStatus.FULL) this.#fullAt.set(server, server.capacity.used);
     else this.#fullAt.delete(server);
@@ -90,8 +90,11 @@ export class Reclaiming {
       if (first === NONE) continue;
       const server = port.table.at(groups.parityHolder[first]!);
       lists.rotate(first);
-      if (!port.takesPages(server) || this.#isKnownFull(server)) continue;
-      if (doubts.has(first) || !isWhole(first) || reach.isOutFor(server, first, NONE)) continue;
+      if (!port.takesPages(server) || doubts.has(first) || !isWhole(first)) continue;
+      if (this.#isKnownFull(server) || reach.isOutFor(server, first, NONE)) {
+        this.cutOff.inVain();
+        continue;
+      }
       const isDoubted = doubts.knows(first);
       if (isDoubted && isWrong(first)) continue;
       const operation = newGroup(server);

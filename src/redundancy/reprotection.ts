@@ -207,6 +207,7 @@ export class Reprotection {
     this.#absences.nowMs = nowMs;
     this.doubts.nowMs = nowMs;
     this.reach.nowMs = nowMs;
+    this.#reclaiming.cutOff.nowMs = nowMs;
     if (this.#options.mirror) {
       this.#workOn(DEGRADED, (group) => this.copies.mend(group));
       this.#workOn(BARE, (group) => this.copies.copy(group));
@@ -389,7 +390,7 @@ export class Reprotection {
     this.reach.ended(operation, status);
     const server = this.#port.table.at(operation.server);
     if (!isRebuild) server.unackedPages -= 1;
-    if (operation.reclaims) this.#reclaiming.ended(operation, result, this.#absences.nowMs);
+    if (operation.reclaims) this.#reclaiming.ended(operation, result);
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
