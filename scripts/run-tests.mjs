@@ -42,49 +42,33 @@ function fail(text) {
   failures.push(text);
 }
 
-/** What a report of vitest holds against us (in CI a skipped test too): where, which, and the first lines of why. */
-function failedTests(report) {
-  return report.testResults.flatMap((file) => {
-    const where = path.relative(process.cwd(), file.name);
-    // A file that could not even be loaded has no tests to fail.
-    if (file.status === "failed" && !file.assertionResults.some((test) => test.status === "failed"))
-      return [`${where}: ${file.message}`];
-    return file.assertionResults
-      .filter((test) => test.status === "failed" || (ci && test.status !== "passed"))
-      .map((test) => {
-        const why = (test.failureMessages ?? []).join("\n").split("\n").slice(0, 6);
-        return [`${where} > ${test.fullName}: ${test.status}`, ...why].join("\n    ");
-      });
-  });
-}
-
-/** One vitest project; its own counts are added. */
+/** One vitest project; its own counts are added. In CI a test that did not run is a failure. */
 async function project(name, title) {
   say(title);
-  const report = path.join(scratch, `${name}.json`);
-  const args = [
+  const file = path.join(scratch, `${name}.json`);
+  process.env.NSWAP_TEST_REPORT = file;
+  const status = await run("npx", [
     "vitest",
     "run",
     "--project",
     name,
     "--reporter=default",
-    "--reporter=json",
-    `--outputFile=${report}`,
-  ];
-  const status = await run("npx", args);
-  let counts;
+    "--reporter=./scripts/test-report.mjs",
+  ]);
+  let report;
   try {
-    counts = JSON.parse(readFileSync(report, "utf8"));
+    report = JSON.parse(readFileSync(file, "utf8"));
   } catch {
     fail(`${name}: no report was written`);
     return;
   }
-  total.passed += counts.numPassedTests;
-  const failed = failedTests(counts);
+  const { passed, failures: failed, notRun } = report;
+  total.passed += passed;
   for (const failure of failed) fail(failure);
-  if (!ci) total.skipped += counts.numPendingTests + (counts.numTodoTests ?? 0);
+  if (ci) for (const test of notRun) fail(`${test}: did not run`);
+  else total.skipped += notRun.length;
   if (status !== 0 && failed.length === 0) fail(`${name}: vitest ended with status ${status}`);
-  if (counts.numTotalTests === 0) fail(`${name}: no tests were found`);
+  if (passed + failed.length + notRun.length === 0) fail(`${name}: no tests were found`);
 }
 
 /** A seed of the commit's own, so that every change visits new histories. */
