@@ -104,6 +104,10 @@ export const limits = {
   zeroSlotsAtATime: 4_096,
   /** A client that does not do its part for so long, while others wait for what it holds, is disconnected. */
   nbdIdleUnderContentionMsMax: 30_000,
+  /** Whether anybody is there still is asked of the system's tables once a connection is stalled for so long … */
+  stalledMsBeforeLook: 1_000,
+  /** … and then so often at most. */
+  msBetweenLooks: 10,
   /** A client must have chosen an export within this time. */
   nbdNegotiationMsMax: 10_000,
   /** Extents in one answer to BLOCK_STATUS, slots looked at for it, and for all of one turn. */

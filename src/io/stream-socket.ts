@@ -4,6 +4,7 @@ import type { Block, BlockPool } from "../base/blocks.ts";
 import { NswapError } from "../base/errors.ts";
 import { limits } from "../base/limits.ts";
 import type { OutQueue } from "../base/out-queue.ts";
+import { hasPeerClosed } from "./peer-closed.ts";
 import type { OnRead } from "./raw-socket.ts";
 import { RawWriter } from "./raw-writer.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
@@ -53,6 +54,8 @@ export class StreamSocket {
   #carry: Block | undefined;
   #carryFrom = 0;
   #carryTo = 0;
+  /** When the system may be asked next whether anybody is there. */
+  #lookMs = 0;
   #writingBytes = 0;
   #finishing = false;
   #ended = false;
@@ -217,6 +220,7 @@ export class StreamSocket {
     const carry = this.#options.carryPool.take();
     this.#carryFrom = carry.start;
     this.#carryTo = carry.start;
+    this.#lookMs = performance.now() + limits.stalledMsBeforeLook;
     return carry;
   }
 
@@ -226,13 +230,18 @@ export class StreamSocket {
   }
 
   /**
-   * While bytes are carried over the socket is not read, and its end not seen: ends it if a write of nothing fails.
-   * That tells of a Unix socket whose peer has closed, and of TCP once it was reset.
+   * While bytes are carried over the socket is not read, and its end not seen: ends it if a write of nothing fails,
+   * which tells of a Unix socket whose peer has closed, and of TCP once it was reset. Of TCP that was closed in order
+   * the system's tables tell, which cost more to ask: not for a short wait, nor for each probe.
    */
   probe(): void {
-    if (this.#carry === undefined || this.#writingBytes > 0 || this.#ended) return;
-    const outcome = this.#writer?.write(NOTHING, nobodyWaits);
-    if (typeof outcome === "object") this.#failed(outcome.status);
+    if (this.#carry === undefined || this.#ended) return;
+    const outcome = this.#writingBytes > 0 ? undefined : this.#writer?.write(NOTHING, nobodyWaits);
+    if (typeof outcome === "object") return this.#failed(outcome.status);
+    const nowMs = performance.now();
+    if (nowMs < this.#lookMs) return;
+    this.#lookMs = nowMs + limits.msBetweenLooks;
+    if (hasPeerClosed(this.#socket!)) this.destroy(new Error("the other side has closed"));
   }
 
   /** Feeds what was carried over, through the region: only outside of any other socket's read. */

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import net from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, expect, test, vi } from "vitest";
 import type { Block } from "../../../src/base/blocks.ts";
 import { HeapBlockPool } from "../../../src/base/blocks.ts";
@@ -10,7 +11,7 @@ import { receiveRegionIn } from "../../../src/io/receive-region.ts";
 import { TurnFlusher } from "../../../src/io/turn-flusher.ts";
 import { memoryServer, nbdRequest, pageOf, TestClient } from "../../support/cores.ts";
 import { NbdPipe } from "../../support/nbd-pipe.ts";
-import { nbd, RawNbd } from "../../support/raw-nbd.ts";
+import { nbd, type RawAddress, RawNbd } from "../../support/raw-nbd.ts";
 import { Scratch } from "../../support/scratch.ts";
 
 const ends: (() => void)[] = [];
@@ -125,46 +126,62 @@ const write = (slot: number, payload: Buffer) => ({
 });
 
 /** A client of which one page of eight is never sent, and another that hung up while its write of eight waited. */
-async function goneWhileWaiting(path: string, carryPool: HeapBlockPool): Promise<RawNbd> {
-  const slow = await RawNbd.ready({ path });
+async function goneWhileWaiting(at: RawAddress, carryPool: HeapBlockPool): Promise<RawNbd> {
+  const slow = await RawNbd.ready(at);
   slow.write(nbdRequest(nbd.command.write, 63 * 4096, 4096));
-  const gone = await NbdPipe.connect({ path });
+  const gone = await NbdPipe.connect(at);
   gone.request(write(0, Buffer.alloc(8 * 4096, "gone"))).catch(() => {});
   await expect.poll(() => carryPool.taken).toBe(1);
+  // Of TCP the system is not asked before.
+  if ("port" in at) await setTimeout(limits.stalledMsBeforeLook);
   gone.close();
   return slow;
 }
 
-test("a client hangs up while its request waits: it is not done after what the next one writes", async () => {
-  const client = new TestClient({ frames: 8 });
-  client.join(memoryServer("a"));
-  const [path, carryPool] = [socketPath(), newCarryPool()];
-  await listener(client, { address: { path }, carryPool });
-  const slow = await goneWhileWaiting(path, carryPool);
-  const next = await NbdPipe.connect({ path });
-  const page = Buffer.from(pageOf(1));
-  const written = next.request(write(3, page));
-  const pumping = setInterval(() => {
-    // The line has been kept to for long enough: whoever finds room may pass.
-    client.front.admission.tick(limits.nbdLineKeptMs);
-    client.pump();
-  }, 1);
-  ends.push(() => clearInterval(pumping));
-  await written;
-  slow.close();
-  await expect.poll(() => client.front.connections).toBe(1);
-  const { data } = await next.request({ command: nbd.command.read, offset: 3 * 4096, length: 4096 });
-  expect(data.equals(page)).toBe(true);
-});
+/** Listens on a Unix socket, or on TCP; gives where. */
+async function listening(kind: string, client: TestClient, carryPool: HeapBlockPool): Promise<RawAddress> {
+  const address = kind === "TCP" ? { host: "127.0.0.1", port: 0 } : { path: socketPath() };
+  const { address: at } = await listener(client, { address, carryPool });
+  return typeof at === "string" ? { path: at } : { host: "127.0.0.1", port: at.port };
+}
 
-test("a client hangs up while its request waits for room that nobody makes: that is noticed", async () => {
-  const client = new TestClient({ frames: 8 });
-  const [path, carryPool] = [socketPath(), newCarryPool()];
-  await listener(client, { address: { path }, carryPool });
-  await goneWhileWaiting(path, carryPool);
-  const left = () => {
-    client.front.tick(0);
-    return client.front.connections;
-  };
-  await expect.poll(left).toBe(1);
-});
+const kinds = ["a Unix socket", "TCP"];
+
+test.each(kinds)(
+  "a client of %s hangs up while its request waits: it is not done after later ones",
+  async (kind) => {
+    const client = new TestClient({ frames: 8 });
+    client.join(memoryServer("a"));
+    const carryPool = newCarryPool();
+    const at = await listening(kind, client, carryPool);
+    const slow = await goneWhileWaiting(at, carryPool);
+    const next = await NbdPipe.connect(at);
+    const page = Buffer.from(pageOf(1));
+    const written = next.request(write(3, page));
+    const pumping = setInterval(() => {
+      // The line has been kept to for long enough: whoever finds room may pass.
+      client.front.admission.tick(limits.nbdLineKeptMs);
+      client.pump();
+    }, 1);
+    ends.push(() => clearInterval(pumping));
+    await written;
+    slow.close();
+    await expect.poll(() => client.front.connections).toBe(1);
+    const { data } = await next.request({ command: nbd.command.read, offset: 3 * 4096, length: 4096 });
+    expect(data.equals(page)).toBe(true);
+  },
+);
+
+test.each(kinds)(
+  "a client of %s hangs up while it waits for room that nobody makes: that is noticed",
+  async (kind) => {
+    const client = new TestClient({ frames: 8 });
+    const carryPool = newCarryPool();
+    await goneWhileWaiting(await listening(kind, client, carryPool), carryPool);
+    const left = () => {
+      client.front.tick(0);
+      return client.front.connections;
+    };
+    await expect.poll(left).toBe(1);
+  },
+);
