@@ -233,6 +233,25 @@ describe("the maximum block size", () => {
   });
 });
 
+describe("the answer to a refused WRITE", () => {
+  test("overtook the payload: libnbd took it for an answer to nothing, and hung up", () => {
+    const rig = inTransmission({ exports: [anExport({ readOnly: true })] });
+    rig.send(header({ command: WRITE, cookie: 7, length: 6 }), "'abcde");
+    expect(rig.sent().length).toBe(0);
+    rig.send("'f");
+    expect(rig.sent()).toEqual(simple(1, 7));
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+  });
+
+  test("is not owed to a client that is gone before the payload has come", () => {
+    const rig = inTransmission({ exports: [anExport({ readOnly: true })] });
+    rig.send(header({ command: WRITE, length: 6 }), "'abc");
+    rig.session.disconnected();
+    expect(rig.closedWith?.pending).toEqual([]);
+    expect(rig.sent().length).toBe(0);
+  });
+});
+
 describe("the end of transmission", () => {
   test("DISC ends the session at once if nothing is in flight", () => {
     const rig = inTransmission();
@@ -353,6 +372,18 @@ describe("a handler's mistakes are named", () => {
     rig.send("'def", header({ command: FLUSH, cookie: 5 }));
     expect(rig.sent()).toEqual(join(simple(5, 4), simple(0, 5)));
     expect(rig.memory[0]).toBe(0);
+  });
+
+  test("an early error to a WRITE overtook its payload: libnbd took it for an answer to nothing, and hung up", () => {
+    const rig = inTransmission();
+    rig.onRequest = (request) => {
+      if (request.command === WRITE) request.session.replyError(request, NbdErrno.EIO);
+    };
+    rig.send(header({ command: WRITE, cookie: 4, length: 6 }), "'abc");
+    expect(rig.sent().length).toBe(0);
+    expect(rig.session.inFlight).toBe(0);
+    rig.send("'def");
+    expect(rig.sent()).toEqual(simple(5, 4));
   });
 
   test("receive() inside receive()", () => {
