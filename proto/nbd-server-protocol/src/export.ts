@@ -87,6 +87,7 @@ export function checkExport(one: NbdExport): void {
   for (const text of [one.name, one.description]) {
     if (encodeUtf8(text).length > 4096) fail("name and description may have 4096 bytes each");
     if (text.includes("\0")) fail("name and description must not contain NUL");
+    if (/\p{Surrogate}/u.test(text)) fail("name and description must not contain half a character");
   }
   if (!Number.isSafeInteger(one.sizeBytes) || one.sizeBytes < 0) {
     fail(`size is ${one.sizeBytes}; an integer from 0 to 2^53 - 1 is accepted`);

@@ -145,7 +145,9 @@ export class Options {
   }
 
   #list(): OptionOutcome {
-    for (const one of this.#host.exports.list()) {
+    const exports = this.#host.exports.list();
+    exports.forEach(checkExport);
+    for (const one of exports) {
       replies.writeServer(this.#host.output, NbdOption.LIST, one.name, one.description);
     }
     this.#reply(NbdOption.LIST, OptionReply.ACK);

@@ -1,11 +1,5 @@
 import { readU16, readU32, readU64 } from "./bytes.ts";
-import {
-  MAGIC_REQUEST,
-  NbdAllocation,
-  NbdCommand,
-  type NbdErrno,
-  REQUEST_HEADER_BYTES,
-} from "./constants.ts";
+import { MAGIC_REQUEST, NbdAllocation, NbdCommand, NbdErrno, REQUEST_HEADER_BYTES } from "./constants.ts";
 import { NbdSessionError, NbdUsageError } from "./errors.ts";
 import { type NbdExtent, NbdExtents } from "./extents.ts";
 import type { NbdHandler } from "./handler.ts";
@@ -21,6 +15,12 @@ import { encodeUtf8 } from "./utf8.ts";
 /** Longest message that a handler's error carries; the rest is cut. UTF-16 units. */
 const MESSAGE_MAX = 1000;
 const NO_MESSAGE = new Uint8Array(0);
+const ERRORS: ReadonlySet<number> = new Set(Object.values(NbdErrno));
+
+/** A message as strings of the protocol must be: not too long, and without NUL. */
+function encodeMessage(message: string): Uint8Array {
+  return encodeUtf8(message.slice(0, MESSAGE_MAX).replaceAll("\0", " "));
+}
 
 /**
  * The transmission phase: requests in, answers out.
@@ -134,8 +134,8 @@ export class Transmission {
 
   replyError(request: NbdRequest, error: NbdErrno, message: string): void {
     if (!this.#answerable(request)) return;
-    if (!Number.isInteger(error) || error < 1) throw new NbdUsageError(`${error} is not an error number`);
-    const text = message === "" ? NO_MESSAGE : encodeUtf8(message.slice(0, MESSAGE_MAX));
+    if (!ERRORS.has(error)) throw new NbdUsageError(`${error} is none of the protocol's error numbers`);
+    const text = message === "" ? NO_MESSAGE : encodeMessage(message);
     if (request === this.#payloadOf) {
       this.#inFlight--;
       this.#failLater(request, error, text);

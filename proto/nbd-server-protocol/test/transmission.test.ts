@@ -386,6 +386,25 @@ describe("a handler's mistakes are named", () => {
     expect(rig.sent()).toEqual(simple(5, 4));
   });
 
+  test.each([0, 2 ** 32, 2 ** 32 + 5, 2, -5, 0.5])(
+    "%d is no error of the protocol: 2^32 was sent as success",
+    (error) => {
+      const rig = inTransmission();
+      rig.hold = true;
+      rig.send(header({ command: READ, length: 4 }));
+      expect(() => rig.session.replyError(rig.waiting[0], error as NbdErrno)).toThrow(NbdUsageError);
+      expect(rig.sent().length).toBe(0);
+    },
+  );
+
+  test("NUL in a message was sent to the client, whose strings must not have it", () => {
+    const rig = structuredRig();
+    rig.hold = true;
+    rig.send(header({ command: READ, cookie: 1, length: 4 }));
+    rig.session.replyError(rig.waiting[0], NbdErrno.EIO, "disk\0gone");
+    expect(rig.sent()).toEqual(errorChunk(5, 1, "disk gone"));
+  });
+
   test("receive() inside receive()", () => {
     const rig = inTransmission();
     let nested: unknown;
