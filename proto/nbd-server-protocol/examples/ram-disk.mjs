@@ -55,7 +55,7 @@ export const server = createServer({ allowHalfOpen: true, noDelay: true }, (sock
     } while (session.stalled && !socket.writableNeedDrain);
     if (ended && !session.stalled && session.state !== "disconnecting") session.disconnected();
     if (session.state === "closed") socket.destroySoon();
-    else if (session.stalled) socket.pause();
+    else if (session.stalled || socket.writableNeedDrain) socket.pause();
     else socket.resume();
   }
   socket.on("data", (chunk) => {

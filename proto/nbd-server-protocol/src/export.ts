@@ -28,8 +28,8 @@ export interface NbdExport {
 /** Sizes in bytes. */
 export interface NbdBlockSize {
   /**
-   * A power of two up to 65536. Clients that asked for block sizes are held to it (EINVAL); those that never
-   * asked cannot know it, and their requests reach the handler as they are. With 1 nothing is refused.
+   * A power of two up to 65536. Clients that asked for block sizes with GO are held to it (EINVAL); all others
+   * have not agreed to it, and their requests reach the handler as they are. With 1 nothing is refused.
    */
   minimum: number;
   /** A power of two, at least 512 and at least the minimum. */

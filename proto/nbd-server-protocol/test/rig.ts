@@ -146,7 +146,8 @@ export function inTransmission(options: RigOptions = {}, ...haggling: Piece[]): 
   const rig = new Rig(options);
   rig.session.start();
   const name = options.exports?.[0]?.name ?? "swap";
-  rig.send(clientFlags(), ...haggling, go(name));
+  rig.send(clientFlags(), ...haggling);
+  if (rig.session.state === "negotiating") rig.send(go(name));
   rig.sent();
   return rig;
 }
