@@ -10,13 +10,19 @@ export interface NbdExport {
   description: string;
   /** 0 to 2^53 - 1. Must not change while a session uses the export. */
   sizeBytes: number;
+  /** WRITE, TRIM and WRITE_ZEROES are refused (EPERM). */
   readOnly: boolean;
+  /** FLUSH: answered once all that was answered before it is on stable storage. */
   canFlush: boolean;
+  /** FUA: a request that has it is answered once what it wrote is on stable storage. */
   canFua: boolean;
+  /** TRIM: the range may be discarded. */
   canTrim: boolean;
+  /** WRITE_ZEROES, with and without NO_HOLE: the range reads as zeroes after it. */
   canWriteZeroes: boolean;
   /** WRITE_ZEROES with FAST_ZERO; needs canWriteZeroes. */
   canFastZero: boolean;
+  /** CACHE: the range will be read soon. */
   canCache: boolean;
   /** What one connection has flushed, or was answered with FUA, is seen by all others. */
   canMultiConn: boolean;
