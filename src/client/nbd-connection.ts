@@ -54,6 +54,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   /** When it began to choose an export; later by as long as the client stood still meanwhile. */
   #startedMs: number;
   #openPayloads = 0;
+  #inputEnded = false;
   #ended = false;
 
   constructor(front: NbdFront, out: OutQueue, exports: NbdExports, port: NbdConnectionPort, nowMs: number) {
@@ -114,6 +115,15 @@ export class NbdConnection implements NbdHandler, Admitted {
   drained(): void {
     this.idleMs = 0;
     this.#front.offerLater(this);
+  }
+
+  /**
+   * The client sends nothing more. True after DISC: it may wait for the answers to all that it asked before, and
+   * clients that close their sending side with DISC do.
+   */
+  inputEnded(): boolean {
+    this.#inputEnded = true;
+    return this.session.state === "disconnecting";
   }
 
   /** The socket is gone. */
@@ -308,6 +318,7 @@ export class NbdConnection implements NbdHandler, Admitted {
 
   /** Zeroes some of the request's slots; a long range takes several turns, so that others are not held up. */
   zeroSome(request: ClientRequest): void {
+    if (this.#inputEnded) this.#giveUpZeroing(request);
     // Who asked is gone: the rest could come after what another connection writes meanwhile.
     if (request.nbd === undefined) return request.settle();
     const from = request.nextSlot;
@@ -321,6 +332,17 @@ export class NbdConnection implements NbdHandler, Admitted {
     this.#front.zeroBudget -= Math.max(this.#front.limits.zeroSlotsMin, request.nextSlot - from);
     if (request.nextSlot < request.endSlot) this.#front.zeroLater(request);
     else request.settle();
+  }
+
+  /** Whoever sends nothing more may be gone altogether. Of a TRIM, the slots that are done are an answer. */
+  #giveUpZeroing(request: ClientRequest): void {
+    const { nbd } = request;
+    request.endSlot = Math.min(request.endSlot, request.nextSlot);
+    if (nbd?.command !== NbdCommand.WRITE_ZEROES) return;
+    request.nbd = undefined;
+    this.#core.counters.requestErrors += 1;
+    const why = "the client closed before all of it was zeroed";
+    this.#guard(() => this.session.replyError(nbd, NbdErrno.ESHUTDOWN, why));
   }
 
   #blockStatus(nbd: NbdRequest): void {

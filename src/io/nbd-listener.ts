@@ -73,6 +73,7 @@ export class NbdListener {
         return connection.session.payloadLeft;
       },
       drained: () => connection.drained(),
+      inputEnded: () => connection.inputEnded(),
       ended: () => {
         this.#sockets.delete(socket);
         connection.disconnected();

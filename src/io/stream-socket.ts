@@ -21,6 +21,8 @@ export interface StreamHandler {
   readonly unfinishedBytes?: number;
   /** Bytes of the queue went out: there is room again. */
   drained(): void;
+  /** The peer sends nothing more. True: it waits for answers, and `finish` follows them; else it is hung up on. */
+  inputEnded?(): boolean;
   /** The connection is gone; said once, last. */
   ended(error: Error | undefined): void;
 }
@@ -81,13 +83,16 @@ export class StreamSocket {
     const socket = make(this.#options.region, (length) => this.#onRead(length));
     this.#socket = socket;
     socket.setNoDelay(true);
+    // Or Node would close our side as soon as the peer closes its own.
+    if (this.#handler.inputEnded !== undefined) socket.allowHalfOpen = true;
     socket.once("connect", () => this.markDirty());
     socket.on("error", (error) => {
       this.#error = error;
     });
     socket.on("end", () => {
-      // What is still queued can only go to a peer that reads; both sides of our protocols close whole.
-      if (!this.#finishing) this.destroy();
+      if (this.#finishing || this.#handler.inputEnded?.() === true) return;
+      // What is still queued can only go to a peer that reads; both sides of our own protocols close whole.
+      this.destroy();
     });
     socket.on("close", () => this.#finish());
   }

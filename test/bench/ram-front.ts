@@ -77,6 +77,10 @@ class RamConnection implements NbdHandler, StreamHandler {
     this.socket.resume();
   }
 
+  inputEnded(): boolean {
+    return this.#session.state === "disconnecting";
+  }
+
   ended(): void {
     this.#session.disconnected();
   }

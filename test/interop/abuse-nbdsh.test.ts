@@ -33,6 +33,14 @@ h.shutdown()
 `);
   });
 
+  test("a long write out of range is refused after its payload, not amid it", async () => {
+    await nbdsh(`${preamble()}
+refused([28], lambda: h.pwrite(bytearray(2 * 1024 * 1024), size))
+refused([22], lambda: h.pwrite(bytearray(2 * 1024 * 1024), 0, 1 << 13))
+h.shutdown()
+`);
+  });
+
   test("flags that are not of the command, and flags that do not exist", async () => {
     await nbdsh(`${preamble()}
 refused([22], h.pread, 4096, 0, 1 << 13)

@@ -185,4 +185,23 @@ for i, b in enumerate(buffers):
 h.shutdown()
 `);
   });
+
+  test("a client that leaves with requests in flight has them answered", async () => {
+    await nbdsh(`${connect()}
+import os
+h.pwrite(os.urandom(8 << 20), 0)
+outcomes = []
+def note(error):
+    outcomes.append(error.value)
+    return 1
+buffers = [nbd.Buffer(1 << 20) for _ in range(9)]
+for i, b in enumerate(buffers[:8]):
+    h.aio_pread(b, i << 20, completion=note)
+h.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(os.urandom(1 << 20))), 9 << 20, completion=note)
+h.aio_disconnect()
+while not h.aio_is_closed():
+    h.poll(-1)
+assert outcomes == [0] * 9, outcomes
+`);
+  });
 });

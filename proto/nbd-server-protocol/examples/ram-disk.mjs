@@ -27,7 +27,7 @@ function answer(request) {
   }
 }
 
-export const server = createServer((socket) => {
+export const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
   const output = new BlockOutput();
   const backlog = () => output.length + socket.writableLength; // answers that the client has not fetched
   const handler = {
@@ -45,6 +45,7 @@ export const server = createServer((socket) => {
   };
   const session = new NbdServerSession({ exports, handler, output });
   let unread = new Uint8Array(0);
+  let ended = false; // the client sends no more, and may still wait for answers
 
   function turn() {
     do {
@@ -52,8 +53,9 @@ export const server = createServer((socket) => {
       unread = unread.subarray(session.receive(unread, 0, unread.length));
       for (const block of output.take()) socket.write(block);
     } while (session.stalled && !socket.writableNeedDrain);
+    if (ended && !session.stalled && session.state !== "disconnecting") session.disconnected();
     if (session.state === "closed") socket.destroySoon();
-    else if (session.stalled) socket.pause();
+    else if (session.stalled || socket.writableNeedDrain) socket.pause();
     else socket.resume();
   }
   socket.on("data", (chunk) => {
@@ -61,6 +63,10 @@ export const server = createServer((socket) => {
     turn();
   });
   socket.on("drain", turn);
+  socket.on("end", () => {
+    ended = true;
+    turn();
+  });
   socket.on("error", () => session.disconnected());
   socket.on("close", () => session.disconnected());
   session.start();

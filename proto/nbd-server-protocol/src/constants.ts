@@ -142,10 +142,15 @@ export const NbdCommand = {
   WRITE: 1,
   /** The client leaves; no reply. */
   DISC: 2,
+  /** Answered once all that was answered before it is on stable storage. */
   FLUSH: 3,
+  /** A hint: the range is not needed any more. */
   TRIM: 4,
+  /** A hint: the range will be read soon. */
   CACHE: 5,
+  /** The range is to read as zeroes. */
   WRITE_ZEROES: 6,
+  /** Which parts of the range are holes, and which read as zeroes. */
   BLOCK_STATUS: 7,
 } as const;
 

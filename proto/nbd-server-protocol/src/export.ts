@@ -10,13 +10,19 @@ export interface NbdExport {
   description: string;
   /** 0 to 2^53 - 1. Must not change while a session uses the export. */
   sizeBytes: number;
+  /** WRITE, TRIM and WRITE_ZEROES are refused (EPERM). */
   readOnly: boolean;
+  /** FLUSH: answered once all that was answered before it is on stable storage. */
   canFlush: boolean;
+  /** FUA: a request that has it is answered once what it wrote is on stable storage. */
   canFua: boolean;
+  /** TRIM: the range may be discarded. */
   canTrim: boolean;
+  /** WRITE_ZEROES, with and without NO_HOLE: the range reads as zeroes after it. */
   canWriteZeroes: boolean;
   /** WRITE_ZEROES with FAST_ZERO; needs canWriteZeroes. */
   canFastZero: boolean;
+  /** CACHE: the range will be read soon. */
   canCache: boolean;
   /** What one connection has flushed, or was answered with FUA, is seen by all others. */
   canMultiConn: boolean;
@@ -28,8 +34,8 @@ export interface NbdExport {
 /** Sizes in bytes. */
 export interface NbdBlockSize {
   /**
-   * A power of two up to 65536. Clients that asked for block sizes are held to it (EINVAL); those that never
-   * asked cannot know it, and their requests reach the handler as they are. With 1 nothing is refused.
+   * A power of two up to 65536. Clients that asked for block sizes with GO are held to it (EINVAL); all others
+   * have not agreed to it, and their requests reach the handler as they are. With 1 nothing is refused.
    */
   minimum: number;
   /** A power of two, at least 512 and at least the minimum. */
@@ -87,6 +93,7 @@ export function checkExport(one: NbdExport): void {
   for (const text of [one.name, one.description]) {
     if (encodeUtf8(text).length > 4096) fail("name and description may have 4096 bytes each");
     if (text.includes("\0")) fail("name and description must not contain NUL");
+    if (/\p{Surrogate}/u.test(text)) fail("name and description must not contain half a character");
   }
   if (!Number.isSafeInteger(one.sizeBytes) || one.sizeBytes < 0) {
     fail(`size is ${one.sizeBytes}; an integer from 0 to 2^53 - 1 is accepted`);

@@ -2,7 +2,7 @@ import { NbdUsageError } from "./errors.ts";
 
 /** A stretch of the export with one allocation status. */
 export interface NbdExtent {
-  /** Bytes, from the end of the extent before. */
+  /** Bytes, from the end of the extent before; a multiple of the export's minimum block size. */
   length: number;
   /** Bits of NbdAllocation. */
   flags: number;

@@ -15,7 +15,7 @@ export interface NbdHandler {
    * A piece of a WRITE's payload: bytes[start, end) belong at request.offset + position. Pieces come in order;
    * the payload is complete when position + (end - start) === request.length. `bytes` is the caller's chunk:
    * copy what is to be kept. A WRITE is answered only after its payload is complete, except with an error:
-   * after that the rest of its payload is dropped by the session.
+   * then the session drops the rest of its payload, and answers after it.
    */
   payload(request: NbdRequest, bytes: Uint8Array, start: number, end: number, position: number): void;
   /**

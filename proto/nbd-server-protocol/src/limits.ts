@@ -6,7 +6,7 @@ export interface NbdLimits {
   optionBytesMax: number;
   /** Data of one option that is read at all; a longer one ends the session. Bytes. */
   optionDrainBytesMax: number;
-  /** Options in one negotiation; one more ends the session. */
+  /** Options in one negotiation; one more ends the session. Clients that list ask two or three times per export. */
   optionsMax: number;
   /** An export's name or a context query. The protocol's own bound. Bytes of UTF-8. */
   nameBytesMax: number;
@@ -28,7 +28,7 @@ export interface NbdLimits {
 export const NBD_LIMITS: Readonly<NbdLimits> = Object.freeze({
   optionBytesMax: 64 * 1024,
   optionDrainBytesMax: 1024 * 1024,
-  optionsMax: 64,
+  optionsMax: 1024,
   nameBytesMax: 4096,
   metaQueriesMax: 64,
   requestsInFlightMax: 1024,

@@ -36,8 +36,6 @@ export class Options {
   #structuredReplies = false;
   /** The export for which base:allocation is selected. */
   #allocationOf: string | undefined;
-  /** The export whose block sizes the client was told last. */
-  #blockSizesOf: string | undefined;
 
   constructor(host: SessionHost) {
     this.#host = host;
@@ -52,7 +50,6 @@ export class Options {
     this.#tlsActive = true;
     this.#structuredReplies = false;
     this.#allocationOf = undefined;
-    this.#blockSizesOf = undefined;
   }
 
   /**
@@ -94,7 +91,7 @@ export class Options {
     }
     const found = this.#find(name);
     if (found === undefined) return close("unknown-export", `no export is named "${name.slice(0, 100)}"`);
-    return this.#agreement(found);
+    return this.#agreement(found, false);
   }
 
   get #tlsMissing(): boolean {
@@ -145,7 +142,9 @@ export class Options {
   }
 
   #list(): OptionOutcome {
-    for (const one of this.#host.exports.list()) {
+    const exports = this.#host.exports.list();
+    exports.forEach(checkExport);
+    for (const one of exports) {
       replies.writeServer(this.#host.output, NbdOption.LIST, one.name, one.description);
     }
     this.#reply(NbdOption.LIST, OptionReply.ACK);
@@ -169,7 +168,8 @@ export class Options {
     const found = this.#mustFind(name);
     this.#writeInfo(option, found, asked);
     this.#reply(option, OptionReply.ACK);
-    return option === NbdOption.GO ? this.#agreement(found) : "continue";
+    // Whoever asks with INFO looks at the block sizes; whoever asks with GO agrees to them.
+    return option === NbdOption.GO ? this.#agreement(found, asked.has(InfoType.BLOCK_SIZE)) : "continue";
   }
 
   /** EXPORT is always told, the rest only if asked for; kinds that are unknown here are passed over. */
@@ -183,7 +183,6 @@ export class Options {
     }
     if (asked.has(InfoType.BLOCK_SIZE)) {
       replies.writeInfoBlockSize(output, option, found.blockSize);
-      this.#blockSizesOf = found.name;
     }
   }
 
@@ -214,12 +213,12 @@ export class Options {
     return found;
   }
 
-  #agreement(found: NbdExport): Agreement {
+  #agreement(found: NbdExport, blockSizesAgreed: boolean): Agreement {
     return {
       export: found,
       structuredReplies: this.#structuredReplies,
       allocationContext: this.#structuredReplies && this.#allocationOf === found.name,
-      blockSizesTold: this.#blockSizesOf === found.name,
+      blockSizesAgreed,
     };
   }
 }

@@ -1,8 +1,11 @@
 import { CommandFlag } from "./constants.ts";
 import type { NbdServerSession } from "./session.ts";
 
-/** Where a request is in its life: free -> offered -> taken -> free (or held in between, see NbdHandler). */
-export const RequestStatus = { FREE: 0, HELD: 1, TAKEN: 2 } as const;
+/**
+ * Where a request is in its life: free -> offered -> taken -> free (or held in between, see NbdHandler). A WRITE that
+ * fails before its payload has come is failing until then.
+ */
+export const RequestStatus = { FREE: 0, HELD: 1, TAKEN: 2, FAILING: 3 } as const;
 
 /**
  * One request of a client. The session owns it and uses it again after it was answered: a handler keeps it

@@ -9,8 +9,8 @@ export interface Agreement {
   readonly structuredReplies: boolean;
   /** The client selected base:allocation for this export. */
   readonly allocationContext: boolean;
-  /** The client was told the block sizes, and is held to the minimum. */
-  readonly blockSizesTold: boolean;
+  /** The client asked for the block sizes as it entered transmission, and is held to the minimum. */
+  readonly blockSizesAgreed: boolean;
 }
 
 /** An answer that the protocol itself dictates. Prepared once, so that refusing allocates nothing. */
@@ -67,7 +67,7 @@ export class RequestRules {
   constructor(agreement: Agreement) {
     const one = agreement.export;
     this.#sizeBytes = one.sizeBytes;
-    this.#minimum = agreement.blockSizesTold ? one.blockSize.minimum : 1;
+    this.#minimum = agreement.blockSizesAgreed ? one.blockSize.minimum : 1;
     this.#maximum = one.blockSize.maximum;
     this.#readMaximum = agreement.structuredReplies
       ? Math.min(this.#maximum, CHUNK_DATA_BYTES_MAX)

@@ -141,7 +141,10 @@ export class NbdServerSession {
     this.#transmission?.resume();
   }
 
-  /** The transport ended. Without ABORT or DISC before, that is "connection-lost". */
+  /**
+   * The transport ended. Without ABORT or DISC before, that is "connection-lost". After DISC a client may close its
+   * sending side alone, and wait for its answers: in state "disconnecting" that is not the end yet.
+   */
   disconnected(): void {
     if (this.#closed) return;
     if (this.state === "disconnecting") this.#close(undefined);
@@ -169,7 +172,11 @@ export class NbdServerSession {
     this.#transmission?.replyOk(request);
   }
 
-  /** Failure of any request. `message` is for people and reaches them if structured replies are in use. */
+  /**
+   * Failure of any request. `message` is for people and reaches them if structured replies are in use. ENOTSUP is for
+   * a WRITE_ZEROES with FAST_ZERO only.
+   * @throws NbdUsageError for a number that is none of NbdErrno.
+   */
   replyError(request: NbdRequest, error: NbdErrno, message = ""): void {
     this.#transmission?.replyError(request, error, message);
   }
@@ -202,7 +209,9 @@ export class NbdServerSession {
   /**
    * Success of a BLOCK_STATUS: the extents from request.offset on. Neighbours with the same flags are merged,
    * what goes beyond the request is cut, and only the first is sent if the client asked for one. Fewer than
-   * the whole range is allowed; none at all means "data" for all of it.
+   * the whole range is allowed; none at all means "data" for all of it. If the export has a minimum block size,
+   * extents must be multiples of it (but for one at the export's end): where a block is in parts, only flags that
+   * hold for all of it may be told.
    */
   replyBlockStatus(request: NbdRequest, extents: NbdExtents | readonly NbdExtent[]): void {
     this.#transmission?.replyBlockStatus(request, extents);

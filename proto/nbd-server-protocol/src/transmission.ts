@@ -1,11 +1,5 @@
 import { readU16, readU32, readU64 } from "./bytes.ts";
-import {
-  MAGIC_REQUEST,
-  NbdAllocation,
-  NbdCommand,
-  type NbdErrno,
-  REQUEST_HEADER_BYTES,
-} from "./constants.ts";
+import { MAGIC_REQUEST, NbdAllocation, NbdCommand, NbdErrno, REQUEST_HEADER_BYTES } from "./constants.ts";
 import { NbdSessionError, NbdUsageError } from "./errors.ts";
 import { type NbdExtent, NbdExtents } from "./extents.ts";
 import type { NbdHandler } from "./handler.ts";
@@ -21,6 +15,12 @@ import { encodeUtf8 } from "./utf8.ts";
 /** Longest message that a handler's error carries; the rest is cut. UTF-16 units. */
 const MESSAGE_MAX = 1000;
 const NO_MESSAGE = new Uint8Array(0);
+const ERRORS: ReadonlySet<number> = new Set(Object.values(NbdErrno));
+
+/** A message as strings of the protocol must be: not too long, and without NUL. */
+function encodeMessage(message: string): Uint8Array {
+  return encodeUtf8(message.slice(0, MESSAGE_MAX).replaceAll("\0", " "));
+}
 
 /**
  * The transmission phase: requests in, answers out.
@@ -38,9 +38,13 @@ export class Transmission {
   readonly #scratch = new Scratch(REQUEST_HEADER_BYTES);
   #extents: NbdExtents | undefined;
   #inFlight = 0;
-  /** Bytes of payload still to come, for #payloadOf, or to be dropped if that is undefined. */
+  /** Bytes of payload still to come, for #payloadOf, or to be dropped for #failing. */
   #payloadLeft = 0;
   #payloadOf: NbdRequest | undefined;
+  /** The WRITE whose payload is being dropped, and the error it is answered with after that. */
+  #failing: NbdRequest | undefined;
+  #failingError = 0;
+  #failingMessage: Uint8Array = NO_MESSAGE;
   #held: NbdRequest | undefined;
   /** The held request is being offered at this moment, and resume() was called meanwhile. */
   #offering = false;
@@ -113,6 +117,7 @@ export class Transmission {
     this.#over = true;
     this.#held = undefined;
     this.#payloadOf = undefined;
+    this.#failing = undefined;
     return this.#pool.taken();
   }
 
@@ -129,9 +134,15 @@ export class Transmission {
 
   replyError(request: NbdRequest, error: NbdErrno, message: string): void {
     if (!this.#answerable(request)) return;
-    if (!Number.isInteger(error) || error < 1) throw new NbdUsageError(`${error} is not an error number`);
-    this.#writeError(request, error, message === "" ? NO_MESSAGE : encodeUtf8(message.slice(0, MESSAGE_MAX)));
-    this.#finish(request);
+    if (!ERRORS.has(error)) throw new NbdUsageError(`${error} is none of the protocol's error numbers`);
+    const text = message === "" ? NO_MESSAGE : encodeMessage(message);
+    if (request === this.#payloadOf) {
+      this.#inFlight--;
+      this.#failLater(request, error, text);
+    } else {
+      this.#writeError(request, error, text);
+      this.#finish(request);
+    }
   }
 
   /** Puts the header of the data; false if the answer is not wanted any more. */
@@ -247,7 +258,7 @@ export class Transmission {
     this.#pool.release(request);
   }
 
-  /** Answers a request that no handler sees. The payload of a WRITE is dropped, so that framing survives. */
+  /** Answers a request that no handler sees. The payload of a WRITE is dropped first, so that framing survives. */
   #refuse(request: NbdRequest, refusal: Refusal): void {
     const { command, flags, offset, length } = request;
     const { error, message } = refusal;
@@ -260,10 +271,25 @@ export class Transmission {
         return;
       }
       this.#payloadLeft = length;
-      this.#payloadOf = undefined;
     }
-    this.#writeError(request, error, refusal.messageBytes);
-    this.#pool.release(request);
+    if (this.#payloadLeft > 0) {
+      this.#failLater(request, error, refusal.messageBytes);
+    } else {
+      this.#writeError(request, error, refusal.messageBytes);
+      this.#pool.release(request);
+    }
+  }
+
+  /**
+   * The WRITE is answered with this error once the rest of its payload was read and dropped. To a client that is
+   * still sending it, an earlier answer would be one to a request that it has not made.
+   */
+  #failLater(request: NbdRequest, error: number, message: Uint8Array): void {
+    request.status = RequestStatus.FAILING;
+    this.#payloadOf = undefined;
+    this.#failing = request;
+    this.#failingError = error;
+    this.#failingMessage = message;
   }
 
   #readPayload(bytes: Uint8Array, at: number, end: number): number {
@@ -273,7 +299,16 @@ export class Transmission {
     this.#payloadLeft -= to - at;
     if (this.#payloadLeft === 0) this.#payloadOf = undefined;
     if (request !== undefined) this.#handler.payload(request, bytes, at, to, position);
+    else if (this.#payloadLeft === 0) this.#fail();
     return to;
+  }
+
+  #fail(): void {
+    const request = this.#failing;
+    if (request === undefined) return;
+    this.#failing = undefined;
+    this.#writeError(request, this.#failingError, this.#failingMessage);
+    this.#pool.release(request);
   }
 
   #writeError(request: NbdRequest, error: number, message: Uint8Array): void {
@@ -293,7 +328,6 @@ export class Transmission {
   }
 
   #release(request: NbdRequest): void {
-    if (request === this.#payloadOf) this.#payloadOf = undefined;
     this.#inFlight--;
     this.#pool.release(request);
   }

@@ -53,6 +53,28 @@ test("it serves over a real socket", async () => {
   expect(Buffer.compare(answer.subarray(-end.length), end)).toBe(0);
 });
 
+test("a client that leaves with DISC and closes its sending side was hung up on, unanswered", async () => {
+  const reads = Array.from({ length: 40 }, (_, cookie) =>
+    header({ command: 0, cookie, length: 1024 * 1024 }),
+  );
+  const all = join(clientFlags(), go("ram"), ...reads, header({ command: 2 }));
+  const answer = await new Promise<number>((resolve, reject) => {
+    let count = 0;
+    const socket = createConnection({ path, allowHalfOpen: true });
+    socket.on("error", reject);
+    socket.on("close", () => resolve(count));
+    // Answers are fetched once the server has seen the end.
+    socket.end(all, () =>
+      setTimeout(() => {
+        socket.on("data", (chunk) => {
+          count += chunk.length;
+        });
+      }, 100),
+    );
+  });
+  expect(answer).toBe(18 + 32 + 20 + 40 * (16 + 1024 * 1024));
+});
+
 test("a client that asks for far more than it fetches is made to wait, and gets it all", async () => {
   const reads = Array.from({ length: 40 }, (_, cookie) =>
     header({ command: 0, cookie, length: 1024 * 1024 }),

@@ -194,6 +194,13 @@ describe("LIST and ABORT", () => {
     );
   });
 
+  test("exports of the application's own that no client could be told were listed all the same", () => {
+    const list = [anExport(), anExport({ description: "a\0" })];
+    const rig = haggling({ exports: [anExport()], ofItsOwn: { list: () => list, find: () => list[0] } });
+    expect(() => rig.send(option(3))).toThrow(NbdUsageError);
+    expect(rig.sent().length).toBe(0);
+  });
+
   test("LIST with data is ERR_INVALID", () => {
     expect(kinds(ask(haggling(), option(3, [0])))).toEqual([INVALID]);
   });
@@ -240,6 +247,14 @@ describe("options that are unknown, too long or too many", () => {
     const rig = haggling();
     rig.send("'IHAVEOPT", u32(7), u32(1024 * 1024 + 1));
     expect(rig.session.closeReason?.code).toBe("option-too-long");
+  });
+
+  test("a client that asks about each of 400 exports, as qemu-nbd --list does, was cut off after 64 options", () => {
+    const names = Array.from({ length: 400 }, (_, index) => `export ${index}`);
+    const rig = haggling({ exports: names.map((name) => anExport({ name })) });
+    rig.send(option(8), option(3));
+    for (const name of names) rig.send(option(6, infoData(name)), option(9, metaData(name)));
+    expect(kinds(ask(rig, go("export 399"))).slice(-2)).toEqual([3, ACK]);
   });
 
   test("more options than the bound end the session", () => {

@@ -18,6 +18,7 @@ describe("exports", () => {
     ["a size beyond 2^53 - 1", { sizeBytes: 2 ** 53 }],
     ["a name of more than 4096 bytes", { name: "ä".repeat(2049) }],
     ["a name with NUL", { name: "a\0" }],
+    ["a name with half a character, which no client could ask for", { name: "a\ud83d" }],
     ["a description with NUL", { description: "a\0" }],
     ["fast zeroes without zeroes", { canWriteZeroes: false, canFastZero: true }],
     ["a minimum that is no power of two", { blockSize: { minimum: 3, preferred: 4096, maximum: 65536 } }],

@@ -4,6 +4,7 @@ import {
   NbdCommand,
   type NbdEvent,
   type NbdExport,
+  type NbdExports,
   NbdExportTable,
   type NbdHandler,
   type NbdRequest,
@@ -53,6 +54,8 @@ export interface Seen {
 
 export interface RigOptions extends Partial<Omit<NbdSessionOptions, "exports" | "output">> {
   exports?: NbdExport[];
+  /** In place of a table of `exports`. */
+  ofItsOwn?: NbdExports;
 }
 
 /**
@@ -74,9 +77,9 @@ export class Rig implements NbdHandler {
   closedCount = 0;
 
   constructor(options: RigOptions = {}) {
-    const { exports = [anExport()], ...rest } = options;
+    const { exports = [anExport()], ofItsOwn, ...rest } = options;
     this.session = new NbdServerSession({
-      exports: new NbdExportTable(exports),
+      exports: ofItsOwn ?? new NbdExportTable(exports),
       handler: this,
       output: this.output,
       emit: (event) => this.events.push(event),
@@ -143,7 +146,8 @@ export function inTransmission(options: RigOptions = {}, ...haggling: Piece[]): 
   const rig = new Rig(options);
   rig.session.start();
   const name = options.exports?.[0]?.name ?? "swap";
-  rig.send(clientFlags(), ...haggling, go(name));
+  rig.send(clientFlags(), ...haggling);
+  if (rig.session.state === "negotiating") rig.send(go(name));
   rig.sent();
   return rig;
 }

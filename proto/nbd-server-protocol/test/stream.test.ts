@@ -157,8 +157,8 @@ describe("stalling", () => {
     expect(rig.session.receive(bytes, 0, bytes.length)).toBe(28);
     rig.session.shutDown();
     rig.session.resume();
-    expect(rig.sent()[7]).toBe(108);
     expect(rig.session.receive(bytes, 28, bytes.length)).toBe(31);
+    expect(rig.sent()[7]).toBe(108);
     expect(rig.session.state).toBe("closed");
   });
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { CommandFlag, NbdErrno, NbdUsageError } from "../src/index.ts";
 import { anExport, ask, COOKIE, inTransmission, SIZE, structuredRig } from "./rig.ts";
-import { chunk, errorChunk, header, join, simple, structured, u32, u64 } from "./wire.ts";
+import { chunk, errorChunk, go, header, infoData, join, option, simple, structured, u64 } from "./wire.ts";
 
 const READ = 0;
 const WRITE = 1;
@@ -153,11 +153,16 @@ describe("what the session refuses by itself", () => {
     expect(simpleError(ask(rig, { command: WRITE, offset: 512, length: 512 }, new Uint8Array(512)))).toBe(0);
   });
 
+  test("a client that only looked at the block sizes, with INFO, was held to them as if it had agreed", () => {
+    const blockSize = { minimum: 4096, preferred: 4096, maximum: 65536 };
+    const rig = inTransmission({ exports: [anExport({ blockSize })] }, option(6, infoData("swap", 3)));
+    expect(simpleError(ask(rig, { command: TRIM, offset: 512, length: 512 }))).toBe(0);
+  });
+
   test("a client that was told the minimum is held to it, but for the export's end", () => {
     const blockSize = { minimum: 4096, preferred: 4096, maximum: 65536 };
     const exports = [anExport({ blockSize, sizeBytes: 8192 + 512 })];
-    const info = join("'IHAVEOPT", u32(6), u32(12), u32(4), "'swap", [0, 1, 0, 3]);
-    const rig = inTransmission({ exports }, info);
+    const rig = inTransmission({ exports }, go("swap", 3));
     expect(simpleError(ask(rig, { command: TRIM, offset: 512, length: 4096 }))).toBe(22);
     expect(simpleError(ask(rig, { command: TRIM, offset: 4096, length: 512 }))).toBe(22);
     expect(simpleError(ask(rig, { command: TRIM, offset: 8192, length: 512 }))).toBe(0);
@@ -230,6 +235,25 @@ describe("the maximum block size", () => {
     const payload = new Uint8Array(SIZE).map((_, index) => index % 251);
     expect(simpleError(ask(rig, { command: WRITE, length: SIZE }, payload))).toBe(0);
     expect(Buffer.compare(rig.memory, payload)).toBe(0);
+  });
+});
+
+describe("the answer to a refused WRITE", () => {
+  test("overtook the payload: libnbd took it for an answer to nothing, and hung up", () => {
+    const rig = inTransmission({ exports: [anExport({ readOnly: true })] });
+    rig.send(header({ command: WRITE, cookie: 7, length: 6 }), "'abcde");
+    expect(rig.sent().length).toBe(0);
+    rig.send("'f");
+    expect(rig.sent()).toEqual(simple(1, 7));
+    expect(simpleError(ask(rig, { command: FLUSH }))).toBe(0);
+  });
+
+  test("is not owed to a client that is gone before the payload has come", () => {
+    const rig = inTransmission({ exports: [anExport({ readOnly: true })] });
+    rig.send(header({ command: WRITE, length: 6 }), "'abc");
+    rig.session.disconnected();
+    expect(rig.closedWith?.pending).toEqual([]);
+    expect(rig.sent().length).toBe(0);
   });
 });
 
@@ -353,6 +377,37 @@ describe("a handler's mistakes are named", () => {
     rig.send("'def", header({ command: FLUSH, cookie: 5 }));
     expect(rig.sent()).toEqual(join(simple(5, 4), simple(0, 5)));
     expect(rig.memory[0]).toBe(0);
+  });
+
+  test("an early error to a WRITE overtook its payload: libnbd took it for an answer to nothing, and hung up", () => {
+    const rig = inTransmission();
+    rig.onRequest = (request) => {
+      if (request.command === WRITE) request.session.replyError(request, NbdErrno.EIO);
+    };
+    rig.send(header({ command: WRITE, cookie: 4, length: 6 }), "'abc");
+    expect(rig.sent().length).toBe(0);
+    expect(rig.session.inFlight).toBe(0);
+    rig.send("'def");
+    expect(rig.sent()).toEqual(simple(5, 4));
+  });
+
+  test.each([0, 2 ** 32, 2 ** 32 + 5, 2, -5, 0.5])(
+    "%d is no error of the protocol: 2^32 was sent as success",
+    (error) => {
+      const rig = inTransmission();
+      rig.hold = true;
+      rig.send(header({ command: READ, length: 4 }));
+      expect(() => rig.session.replyError(rig.waiting[0], error as NbdErrno)).toThrow(NbdUsageError);
+      expect(rig.sent().length).toBe(0);
+    },
+  );
+
+  test("NUL in a message was sent to the client, whose strings must not have it", () => {
+    const rig = structuredRig();
+    rig.hold = true;
+    rig.send(header({ command: READ, cookie: 1, length: 4 }));
+    rig.session.replyError(rig.waiting[0], NbdErrno.EIO, "disk\0gone");
+    expect(rig.sent()).toEqual(errorChunk(5, 1, "disk gone"));
   });
 
   test("receive() inside receive()", () => {

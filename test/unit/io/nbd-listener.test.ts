@@ -185,3 +185,41 @@ test.each(kinds)(
     await expect.poll(left).toBe(1);
   },
 );
+
+test("DISC came, then the end of what the client sends, as libnbd does it: its requests were dropped", async () => {
+  const client = new TestClient();
+  client.join(memoryServer("a"));
+  const path = socketPath();
+  await listener(client, { address: { path } });
+  const leaving = await RawNbd.ready({ path });
+  const page = Buffer.from(pageOf(1));
+  leaving.write(
+    nbdRequest(nbd.command.write, 0, 4096),
+    page,
+    nbdRequest(nbd.command.write, 4096, 4096),
+    page,
+  );
+  leaving.write(nbdRequest(nbd.command.disconnect, 0, 0));
+  leaving.socket.end();
+  await once(leaving.socket, "finish");
+  // Long enough for the end to be seen while both are under way.
+  await setTimeout(100);
+  const pumping = setInterval(() => client.pump(), 1);
+  ends.push(() => clearInterval(pumping));
+  const answers = await leaving.read(2 * 16);
+  expect([answers.readUInt32BE(4), answers.readUInt32BE(20)]).toEqual([0, 0]);
+  await expect.poll(() => leaving.isEnded).toBe(true);
+  expect(client.front.connections).toBe(0);
+  expect(client.front.requestsInFlight).toBe(0);
+});
+
+test("a client hangs up without DISC: it is forgotten at once, what it asked for too", async () => {
+  const client = new TestClient();
+  client.join(memoryServer("a"));
+  const path = socketPath();
+  await listener(client, { address: { path } });
+  const gone = await RawNbd.ready({ path });
+  gone.write(nbdRequest(nbd.command.write, 0, 4096), Buffer.from(pageOf(1)));
+  gone.socket.end();
+  await expect.poll(() => client.front.connections).toBe(0);
+});
