@@ -15,8 +15,15 @@ export const controlLimits = {
   suspectsMax: 8,
   /** What may wait to be sent to one peer before it is dropped as one that does not read. */
   sendBufferBytesMax: 2 * 1024 * 1024,
+  /** Pieces that a message may come in; nodes send each in one. */
+  fragmentsMax: 16,
+  /** Reads from the socket that a piece may come in. */
+  readsPerMessageMax: 4096,
+  /** Connections that have said who they are. */
   connectionsMax: 256,
-  /** Connections that have not proved the key yet. */
+  /** Those that have not, beside them, and plain HTTP: one more ends the oldest. */
+  strangersMax: 256,
+  /** WebSockets among the strangers, which may each hold a message: one more ends the oldest. */
   handshakesMax: 32,
   httpHeaderBytesMax: 8 * 1024,
   /** Addresses that gossip keeps a connection or a backoff for. */

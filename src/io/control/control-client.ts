@@ -4,7 +4,7 @@ import { type ControlTiming, controlLimits, controlTiming } from "../../base/con
 import { formatHostPort, type HostPort, isWildcardHost } from "../../base/host-port.ts";
 import type { NodeRecord } from "../../membership/node-record.ts";
 import type { ClusterKey } from "../cluster-key.ts";
-import { ControlChannel, closeReason } from "./channel.ts";
+import { ControlChannel, closeReason, messageBounds } from "./channel.ts";
 import { ControlError, closeCodeOf, errorFromClose } from "./control-error.ts";
 import { controlPath } from "./control-server.ts";
 import { InitiatorHandshake, type Purpose } from "./handshake.ts";
@@ -65,7 +65,7 @@ export class ControlClient {
     try {
       socket = new WebSocket(url, {
         perMessageDeflate: false,
-        maxPayload: controlLimits.messageBytesMax,
+        ...messageBounds,
         followRedirects: false,
         handshakeTimeout: timing.connectMs,
         createConnection: () => net.connect({ host, port }),
