@@ -164,6 +164,7 @@ describe("what comes to a control port uninvited", () => {
       [Buffer.concat([Buffer.from("NSWC"), Buffer.from([2, 0, 1, 0]), randomBytes(32)])],
       4426,
     ],
+    ["a longer hello of another version", [Buffer.concat([Buffer.from("NSWC"), Buffer.alloc(60, 2)])], 4426],
     [
       "an unknown purpose",
       [Buffer.concat([Buffer.from("NSWC"), Buffer.from([1, 0, 9, 0]), randomBytes(32)])],
