@@ -6,6 +6,8 @@ export const controlLimits = {
   leftNodesMax: 32,
   /** Identities remembered as gone, so that late gossip does not bring them back. */
   tombstonesMax: 1024,
+  /** Nodes that were forgotten and are still looked for now and then. */
+  forgottenNodesMax: 64,
   nameCharsMax: 63, // as many as a HELLO of the page protocol carries
   addressCharsMax: 262,
   /** Largest control message: a full table of the largest records fits (asserted below). */

@@ -3,6 +3,7 @@ import { type ControlTiming, controlLimits } from "../base/control-limits.ts";
 import { InvalidRecordError } from "../base/foreign-fields.ts";
 import type { Log } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
+import { ForgottenNodes } from "./forgotten-nodes.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
 import { parseNodeRecord } from "./parse-record.ts";
@@ -64,6 +65,7 @@ export class PeerTable {
   readonly #entries = new Map<string, Entry>();
   readonly #left = new Map<string, { record: NodeRecord; untilMs: number }>();
   readonly #graves: Tombstones;
+  readonly #forgotten = new ForgottenNodes(controlLimits.forgottenNodesMax);
   readonly #nodesMax: number;
   readonly #timing: TableTiming;
   readonly #prng: Prng;
@@ -143,10 +145,13 @@ export class PeerTable {
     return records;
   }
 
-  /** Up to `count` nodes to exchange tables with, chosen at random; now and then one that is taken for down. */
+  /**
+   * Up to `count` nodes to exchange tables with, chosen at random; now and then one that is taken for down, or was
+   * forgotten.
+   */
   gossipTargets(count: number): NodeRecord[] {
     const likely: NodeRecord[] = [];
-    const unlikely: NodeRecord[] = [];
+    const unlikely: NodeRecord[] = [...this.#forgotten.records];
     for (const entry of this.#entries.values()) {
       (entry.health === "down" ? unlikely : likely).push(entry.record);
     }
@@ -225,6 +230,7 @@ export class PeerTable {
       throw new InvalidRecordError(`the table is full: it holds at most ${this.#nodesMax} nodes`);
     }
     this.#graves.raise(record.identity);
+    this.#forgotten.heard(record);
     const entry: Entry = { record, health: "up", admittedAtMs: nowMs, heardAtMs: nowMs, twinWarned: false };
     this.#entries.set(record.identity, entry);
     this.#port.nodeUp(record);
@@ -233,6 +239,7 @@ export class PeerTable {
 
   #takeLeaving(record: NodeRecord, entry: Entry | undefined, nowMs: number): void {
     if (entry) this.#remove(entry, "left", nowMs, record);
+    this.#forgotten.heard(record);
     this.#graves.bury(record.identity, Number.POSITIVE_INFINITY, nowMs);
     if (this.#left.size < controlLimits.leftNodesMax) {
       this.#left.set(record.identity, { record, untilMs: nowMs + this.#timing.leftGossipMs });
@@ -243,6 +250,7 @@ export class PeerTable {
     const silentMs = nowMs - entry.heardAtMs;
     if (silentMs >= this.#timing.removeMs) {
       this.#remove(entry, "down", nowMs);
+      this.#forgotten.add(entry.record);
     } else if (silentMs >= this.#timing.downMs) {
       if (entry.health === "down") return;
       entry.health = "down";

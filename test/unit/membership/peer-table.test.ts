@@ -180,6 +180,34 @@ describe("PeerTable", () => {
     expect(table.nodes()).toHaveLength(4);
   });
 
+  it("never looked again for nodes that it forgot in a long split: where the seed was gone, it stayed split", () => {
+    const { table } = tableOf();
+    table.merge([recordOf(1), recordOf(2), recordOf(3), recordOf(4)], 0);
+    passTo(table, 0, removeMs);
+    expect(table.nodes()).toHaveLength(1);
+    const sought = () => new Set(Array.from({ length: 500 }, () => table.gossipTargets(3)[0]?.name));
+    expect(sought()).toEqual(new Set(["node-1", "node-2", "node-3", "node-4", undefined]));
+    // One that is back, one that has left, one with another's place: nobody is to be looked for there.
+    const heard = [
+      recordOf(1, { heartbeat: 9 }),
+      recordOf(2, { heartbeat: 9, state: "left" }),
+      recordOf(5, { control: recordOf(3).control }),
+    ];
+    table.merge(heard, removeMs);
+    expect(sought()).toEqual(new Set(["node-1", "node-4", "node-5"]));
+  });
+
+  it("looks for a bounded number of forgotten nodes", () => {
+    const { table } = tableOf();
+    for (let n = 1; n <= 3 * controlLimits.forgottenNodesMax; n++) {
+      const nowMs = n * 2 * removeMs;
+      table.merge([recordOf(n)], nowMs);
+      passTo(table, nowMs, nowMs + removeMs);
+    }
+    const sought = new Set(Array.from({ length: 9_000 }, () => table.gossipTargets(1)[0]?.name));
+    expect(sought.size).toBe(controlLimits.forgottenNodesMax + 1);
+  });
+
   it("chooses distinct live targets, the same for the same seed", () => {
     const choose = () => {
       const { table } = tableOf({ seed: 7 });
