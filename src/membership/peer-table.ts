@@ -3,6 +3,7 @@ import { type ControlTiming, controlLimits } from "../base/control-limits.ts";
 import { InvalidRecordError } from "../base/foreign-fields.ts";
 import type { Log } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
+import { Doubles } from "./doubles.ts";
 import { ForgottenNodes } from "./forgotten-nodes.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
@@ -66,6 +67,7 @@ export class PeerTable {
   readonly #left = new Map<string, { record: NodeRecord; untilMs: number }>();
   readonly #graves: Tombstones;
   readonly #forgotten = new ForgottenNodes(controlLimits.forgottenNodesMax);
+  readonly #doubles: Doubles;
   readonly #nodesMax: number;
   readonly #timing: TableTiming;
   readonly #prng: Prng;
@@ -80,6 +82,7 @@ export class PeerTable {
     this.#log = options.log;
     this.#timing = options.timing;
     this.#nodesMax = options.nodesMax ?? controlLimits.nodesMax;
+    this.#doubles = new Doubles(options.timing.downMs);
     this.#graves = new Tombstones(controlLimits.tombstonesMax, options.timing.tombstoneMs);
     assert(
       options.timing.suspectMs < options.timing.downMs && options.timing.downMs < options.timing.removeMs,
@@ -213,6 +216,7 @@ export class PeerTable {
   #admit(record: NodeRecord, nowMs: number): boolean {
     if (isSameAddress(this.#self, record)) {
       this.#graves.bury(record.identity, record.heartbeat, nowMs);
+      if (this.#doubles.heard(nowMs)) this.#warnOfDouble(record);
       return false;
     }
     for (const entry of [...this.#entries.values()]) {
@@ -235,6 +239,14 @@ export class PeerTable {
     this.#entries.set(record.identity, entry);
     this.#port.nodeUp(record);
     return true;
+  }
+
+  #warnOfDouble({ name, control, data }: NodeRecord): void {
+    this.#log.warn(
+      "another live node tells this node's name and addresses, and the two do not see each other; " +
+        "give each its own with --name, and with --listen and --control one that others reach",
+      { node: name, control, data },
+    );
   }
 
   #takeLeaving(record: NodeRecord, entry: Entry | undefined, nowMs: number): void {

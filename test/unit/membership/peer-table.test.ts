@@ -146,6 +146,23 @@ describe("PeerTable", () => {
     expect(warnings.length).toBeLessThanOrEqual(2);
   });
 
+  it("said nothing of live nodes with its own name and addresses, which did not see each other", () => {
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (text: string) => warnings.push(text) };
+    const { table } = tableOf({ log });
+    const { name, control, data } = table.self;
+    const clone = (n: number, heartbeat: number) => recordOf(n, { name, control, data, heartbeat });
+    // What is still heard of a predecessor after its end is no such node.
+    for (let beat = 1; beat < 5; beat++) table.merge([clone(1, beat)], beat * heartbeatMs);
+    const laterMs = 2 * downMs;
+    expect(warnings).toEqual([]);
+    for (let beat = 1; beat < 60; beat++) {
+      table.merge([clone(2 + (beat % 2), beat)], laterMs + beat * heartbeatMs);
+      if (beat * heartbeatMs < downMs) expect(warnings).toEqual([]);
+    }
+    expect(warnings).toHaveLength(1);
+  });
+
   it("passes a leaving on for a while and does not take the node back", () => {
     const { table, port } = tableOf();
     table.merge([recordOf(1, { heartbeat: 5 })], 0);
