@@ -206,10 +206,7 @@ function shakeHands<T>(
         fail(error instanceof ControlError ? error : new ControlError("PROTOCOL", "handshake failed", error));
       }
     };
-    const failed = (error: NodeJS.ErrnoException) => {
-      const text = `cannot be reached (${error.code ?? error.message})`;
-      fail(new ControlError("UNREACHABLE", text, error));
-    };
+    const failed = (error: NodeJS.ErrnoException) => fail(noConnection(error));
     const closed = (code: number, reason: Buffer) => fail(errorFromClose(code, reason.toString("latin1")));
     const late = () => fail(new ControlError("TIMEOUT", "the handshake took too long"));
     const deadline = setTimeout(late, timing.connectMs + timing.handshakeMs);
@@ -218,4 +215,16 @@ function shakeHands<T>(
     socket.on("close", closed);
     socket.on("error", failed);
   });
+}
+
+/** Why no WebSocket came about. What answers with something else than that, or than HTTP, is another kind of port. */
+function noConnection(error: NodeJS.ErrnoException): ControlError {
+  const why = error.code ?? error.message;
+  const isOther = why.startsWith("HPE_") || /^Unexpected server response: (?!403|503)/.test(why);
+  if (!isOther) return new ControlError("UNREACHABLE", `cannot be reached (${why})`, error);
+  return new ControlError(
+    "PROTOCOL",
+    `is no control port of nswap, though something answers (${why})`,
+    error,
+  );
 }
