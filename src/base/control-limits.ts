@@ -6,6 +6,8 @@ export const controlLimits = {
   leftNodesMax: 32,
   /** Identities remembered as gone, so that late gossip does not bring them back. */
   tombstonesMax: 1024,
+  /** Nodes that were forgotten and are still looked for now and then. */
+  forgottenNodesMax: 64,
   nameCharsMax: 63, // as many as a HELLO of the page protocol carries
   addressCharsMax: 262,
   /** Largest control message: a full table of the largest records fits (asserted below). */
@@ -15,8 +17,15 @@ export const controlLimits = {
   suspectsMax: 8,
   /** What may wait to be sent to one peer before it is dropped as one that does not read. */
   sendBufferBytesMax: 2 * 1024 * 1024,
+  /** Pieces that a message may come in; nodes send each in one. */
+  fragmentsMax: 16,
+  /** Reads from the socket that a piece may come in. */
+  readsPerMessageMax: 4096,
+  /** Connections that have said who they are. */
   connectionsMax: 256,
-  /** Connections that have not proved the key yet. */
+  /** Those that have not, beside them, and plain HTTP: one more ends the oldest. */
+  strangersMax: 256,
+  /** WebSockets among the strangers, which may each hold a message: one more ends the oldest. */
   handshakesMax: 32,
   httpHeaderBytesMax: 8 * 1024,
   /** Addresses that gossip keeps a connection or a backoff for. */

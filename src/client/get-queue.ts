@@ -1,4 +1,4 @@
-import { beginGetPage, PAGE_ID_BYTES, PAGES_PER_FRAME_MAX, putWide } from "../../proto/peer/index.ts";
+import { beginGetPage, PAGE_ID_BYTES, putWide } from "../../proto/peer/index.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 import { FrameQueue } from "./frame-queue.ts";
 import { type FrameTable, NO_FRAME } from "./frame-table.ts";
@@ -23,11 +23,6 @@ export class GetQueue {
     return this.#queue.head;
   }
 
-  /** Frames that go into the next GETPAGE. */
-  get batch(): number {
-    return Math.min(this.#queue.length, PAGES_PER_FRAME_MAX);
-  }
-
   push(frame: number): void {
     this.#queue.push(frame);
   }
@@ -36,11 +31,11 @@ export class GetQueue {
     return this.#queue.shift();
   }
 
-  /** Takes the frames of the next GETPAGE out, linked to each other; returns the first. */
-  take(): number {
+  /** Takes `count` frames out for the next GETPAGE, linked to each other; returns the first. */
+  take(count: number): number {
     const { head } = this;
     let last = NO_FRAME;
-    for (let left = this.batch; left > 0; left -= 1) last = this.#queue.shift();
+    for (let left = count; left > 0; left -= 1) last = this.#queue.shift();
     this.#frames.next[last] = NO_FRAME;
     return head;
   }

@@ -60,7 +60,8 @@ export class Placer {
       const holder = table.choose(this.#takesPages, redundancy.leadOf);
       const link = holder === undefined ? undefined : links.of(holder);
       if (holder === undefined || link === undefined) return;
-      this.#put(link, holder, Math.min(queue.length, most, Math.max(1, holder.freeEstimate)), nowMs);
+      const count = Math.min(queue.length, most, link.pagesMax, Math.max(1, holder.freeEstimate));
+      this.#put(link, holder, count, nowMs);
     }
   }
 

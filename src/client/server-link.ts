@@ -52,6 +52,8 @@ export class ServerLink {
   /** Index of the holder behind it, once it is up. */
   holder = -1;
   lastHeardMs = 0;
+  /** Most pages that the server takes in a frame, as it has said. */
+  pagesMax = 1;
   /** When the list of what the server holds is to be asked for once more. */
   listAgainAtMs = Number.POSITIVE_INFINITY;
   readonly #arena: Arena;
@@ -163,8 +165,8 @@ export class ServerLink {
   }
 
   /**
-   * Sends PUTPAGE for `count` frames taken from the queue's front; the core has set holder, page id and checksum.
-   * Throws LIMIT_REACHED; the link owns the frames then too, and is to be dropped.
+   * Sends PUTPAGE for `count` frames (`pagesMax` at most) from the queue's front; the core has set holder, page id and
+   * checksum. Throws LIMIT_REACHED; the link owns the frames then too, and is to be dropped.
    */
   putPages(queue: FrameQueue, count: number, nowMs: number): void {
     const head = queue.head;
@@ -189,7 +191,7 @@ export class ServerLink {
   }
 
   #flushParities(nowMs: number): void {
-    const count = Math.min(this.#parities.length, GROUPS_PER_FRAME_MAX);
+    const count = Math.min(this.#parities.length, GROUPS_PER_FRAME_MAX, this.pagesMax);
     this.#groups.length = count;
     for (let i = 0, frame = this.#parities.head; i < count; i += 1, frame = this.#frames.next[frame]!)
       this.#groups[i] = this.#frames.slot[frame]!;
@@ -259,9 +261,9 @@ export class ServerLink {
   /** Asks for the pages that were gathered: ahead of what is put in the same turn, since somebody waits for them. */
   ask(nowMs: number): void {
     while (this.#gets.length > 0) {
-      const count = this.#gets.batch;
+      const count = Math.min(this.#gets.length, this.pagesMax);
       // Once it is taken and entered, what cannot be encoded is given back by `surrender`, once.
-      const head = this.#gets.take();
+      const head = this.#gets.take(count);
       this.#gets.encode(this.#enter(Asked.GET, head, count, nowMs), head, count);
     }
   }
@@ -413,6 +415,7 @@ export class ServerLink {
       const expected = this.#role === Role.PARITY ? "parity" : "memory";
       throw new PeerError(WireError.PROTOCOL, `"${hello.name}" is no ${expected} server`);
     }
+    this.pagesMax = hello.pagesPerFrame;
     getCapacity(reader.body, 0, this.#capacity);
     this.#port.linkUp(this, hello, this.#capacity);
   }

@@ -3,6 +3,8 @@ import { type ControlTiming, controlLimits } from "../base/control-limits.ts";
 import { InvalidRecordError } from "../base/foreign-fields.ts";
 import type { Log } from "../base/log.ts";
 import type { Prng } from "../base/prng.ts";
+import { Doubles } from "./doubles.ts";
+import { ForgottenNodes } from "./forgotten-nodes.ts";
 import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
 import { parseNodeRecord } from "./parse-record.ts";
@@ -64,6 +66,8 @@ export class PeerTable {
   readonly #entries = new Map<string, Entry>();
   readonly #left = new Map<string, { record: NodeRecord; untilMs: number }>();
   readonly #graves: Tombstones;
+  readonly #forgotten = new ForgottenNodes(controlLimits.forgottenNodesMax);
+  readonly #doubles: Doubles;
   readonly #nodesMax: number;
   readonly #timing: TableTiming;
   readonly #prng: Prng;
@@ -78,6 +82,7 @@ export class PeerTable {
     this.#log = options.log;
     this.#timing = options.timing;
     this.#nodesMax = options.nodesMax ?? controlLimits.nodesMax;
+    this.#doubles = new Doubles(options.timing.downMs);
     this.#graves = new Tombstones(controlLimits.tombstonesMax, options.timing.tombstoneMs);
     assert(
       options.timing.suspectMs < options.timing.downMs && options.timing.downMs < options.timing.removeMs,
@@ -143,10 +148,13 @@ export class PeerTable {
     return records;
   }
 
-  /** Up to `count` nodes to exchange tables with, chosen at random; now and then one that is taken for down. */
+  /**
+   * Up to `count` nodes to exchange tables with, chosen at random; now and then one that is taken for down, or was
+   * forgotten.
+   */
   gossipTargets(count: number): NodeRecord[] {
     const likely: NodeRecord[] = [];
-    const unlikely: NodeRecord[] = [];
+    const unlikely: NodeRecord[] = [...this.#forgotten.records];
     for (const entry of this.#entries.values()) {
       (entry.health === "down" ? unlikely : likely).push(entry.record);
     }
@@ -208,6 +216,7 @@ export class PeerTable {
   #admit(record: NodeRecord, nowMs: number): boolean {
     if (isSameAddress(this.#self, record)) {
       this.#graves.bury(record.identity, record.heartbeat, nowMs);
+      if (this.#doubles.heard(nowMs)) this.#warnOfDouble(record);
       return false;
     }
     for (const entry of [...this.#entries.values()]) {
@@ -225,14 +234,24 @@ export class PeerTable {
       throw new InvalidRecordError(`the table is full: it holds at most ${this.#nodesMax} nodes`);
     }
     this.#graves.raise(record.identity);
+    this.#forgotten.heard(record);
     const entry: Entry = { record, health: "up", admittedAtMs: nowMs, heardAtMs: nowMs, twinWarned: false };
     this.#entries.set(record.identity, entry);
     this.#port.nodeUp(record);
     return true;
   }
 
+  #warnOfDouble({ name, control, data }: NodeRecord): void {
+    this.#log.warn(
+      "another live node tells this node's name and addresses, and the two do not see each other; " +
+        "give each its own with --name, and with --listen and --control one that others reach",
+      { node: name, control, data },
+    );
+  }
+
   #takeLeaving(record: NodeRecord, entry: Entry | undefined, nowMs: number): void {
     if (entry) this.#remove(entry, "left", nowMs, record);
+    this.#forgotten.heard(record);
     this.#graves.bury(record.identity, Number.POSITIVE_INFINITY, nowMs);
     if (this.#left.size < controlLimits.leftNodesMax) {
       this.#left.set(record.identity, { record, untilMs: nowMs + this.#timing.leftGossipMs });
@@ -243,6 +262,7 @@ export class PeerTable {
     const silentMs = nowMs - entry.heardAtMs;
     if (silentMs >= this.#timing.removeMs) {
       this.#remove(entry, "down", nowMs);
+      this.#forgotten.add(entry.record);
     } else if (silentMs >= this.#timing.downMs) {
       if (entry.health === "down") return;
       entry.health = "down";

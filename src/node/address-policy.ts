@@ -52,3 +52,11 @@ export function checkControlReachable(listen: HostPort, control: HostPort): void
     { code: "ADDRESS_REFUSED" },
   );
 }
+
+/** A host name may stand for loopback, as Debian has it for a machine's own, though others were to reach the node. */
+export function warnOfLoopbackName(option: string, asked: HostPort, bound: HostPort, log: Log): void {
+  if (isLoopbackHost(asked.host) || !isLoopbackHost(bound.host)) return;
+  log.warn("the name given stands for loopback: no other machine reaches this address; give an IP address", {
+    ...{ option, name: asked.host, address: formatHostPort(bound) },
+  });
+}

@@ -25,6 +25,7 @@ import type {
 import { parseNodeRecord } from "../membership/parse-record.ts";
 import { PeerTable } from "../membership/peer-table.ts";
 import type { StatusDocument } from "../membership/status-document.ts";
+import { warnOfLoopbackName } from "./address-policy.ts";
 import { bindAs } from "./bind-as.ts";
 
 /** A node's figures, pulled at each heartbeat and for each status. */
@@ -108,6 +109,7 @@ export class ControlPlane {
       accept: (purpose, channel) => ready().#accept(purpose, channel),
     });
     const server = await bindAs("--control", listening);
+    warnOfLoopbackName("--control", options.listen, server.address, options.log);
     try {
       plane = new ControlPlane(options, timing, server);
       return plane;

@@ -8,6 +8,7 @@ import { DataPort, newDataPool } from "../io/data-port.ts";
 import { readMemoryInfo } from "../io/meminfo.ts";
 import type { MembershipPort } from "../membership/membership-port.ts";
 import { MemoryServerCore } from "../server/memory-server.ts";
+import { warnOfLoopbackName } from "./address-policy.ts";
 import { bindAs } from "./bind-as.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
@@ -42,6 +43,7 @@ export const startMemoryNode: StartServerNode = async (options, log, readMemory 
     "--listen",
     DataPort.start(options.listen, { core, sendPool: pool, onError }),
   );
+  warnOfLoopbackName("--listen", options.listen, dataPort.address, log);
   const { reserveBytes } = options;
   const watch = new MemoryWatch({ store: core.store, reserveBytes, read: readMemory, log });
   try {

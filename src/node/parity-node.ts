@@ -17,6 +17,7 @@ import type { MembershipPort } from "../membership/membership-port.ts";
 import type { NodeRecord, ScrubFigures } from "../membership/node-record.ts";
 import type { ParityPort } from "../parity/parity-port.ts";
 import { ParityServerCore } from "../parity/parity-server.ts";
+import { warnOfLoopbackName } from "./address-policy.ts";
 import { bindAs } from "./bind-as.ts";
 import { ControlPlane } from "./control-plane.ts";
 import { lentFrames } from "./lent-frames.ts";
@@ -98,6 +99,7 @@ class ParityDataPlane {
       "--listen",
       DataPort.start(options.listen, { core, sendPool: pool, onError }),
     );
+    warnOfLoopbackName("--listen", options.listen, dataPort.address, log);
     const { bytes, view } = arena;
     const region = receiveRegionIn(bytes, arena.allocate(limits.receiveBytesMax));
     const start = arena.allocate(sendBytes);

@@ -267,7 +267,7 @@ export class ServerLinks implements LinkPort {
     try {
       link.ask(this.#nowMs);
       while (route.puts.length > 0 && link.hasRoom) {
-        link.putPages(route.puts, Math.min(route.puts.length, PUT_PAGES), this.#nowMs);
+        link.putPages(route.puts, Math.min(route.puts.length, PUT_PAGES, link.pagesMax), this.#nowMs);
       }
       link.flush(this.#nowMs, true);
     } catch (error) {

@@ -3,6 +3,16 @@ import { type ControlTiming, controlLimits } from "../../base/control-limits.ts"
 import { ControlError, closeCodeOf, errorFromClose } from "./control-error.ts";
 import { type ControlMessage, decodeMessage, encodeMessage } from "./message.ts";
 
+/**
+ * What one message may be made of, for the WebSocket. A piece of a byte keeps the whole read that it came with from
+ * being freed, so that a message within its bounds could hold a gigabyte.
+ */
+export const messageBounds = {
+  maxPayload: controlLimits.messageBytesMax,
+  maxFragments: controlLimits.fragmentsMax,
+  maxBufferedChunks: controlLimits.readsPerMessageMax,
+} as const;
+
 export interface ChannelHandler {
   /** A checked message. What it throws as ControlError ends the connection with that reason. */
   message(message: ControlMessage): void;

@@ -4,7 +4,7 @@ import { type ControlTiming, controlLimits, controlTiming } from "../../base/con
 import { formatHostPort, type HostPort, isWildcardHost } from "../../base/host-port.ts";
 import type { NodeRecord } from "../../membership/node-record.ts";
 import type { ClusterKey } from "../cluster-key.ts";
-import { ControlChannel, closeReason } from "./channel.ts";
+import { ControlChannel, closeReason, messageBounds } from "./channel.ts";
 import { ControlError, closeCodeOf, errorFromClose } from "./control-error.ts";
 import { controlPath } from "./control-server.ts";
 import { InitiatorHandshake, type Purpose } from "./handshake.ts";
@@ -65,7 +65,7 @@ export class ControlClient {
     try {
       socket = new WebSocket(url, {
         perMessageDeflate: false,
-        maxPayload: controlLimits.messageBytesMax,
+        ...messageBounds,
         followRedirects: false,
         handshakeTimeout: timing.connectMs,
         createConnection: () => net.connect({ host, port }),
@@ -206,10 +206,7 @@ function shakeHands<T>(
         fail(error instanceof ControlError ? error : new ControlError("PROTOCOL", "handshake failed", error));
       }
     };
-    const failed = (error: NodeJS.ErrnoException) => {
-      const text = `cannot be reached (${error.code ?? error.message})`;
-      fail(new ControlError("UNREACHABLE", text, error));
-    };
+    const failed = (error: NodeJS.ErrnoException) => fail(noConnection(error));
     const closed = (code: number, reason: Buffer) => fail(errorFromClose(code, reason.toString("latin1")));
     const late = () => fail(new ControlError("TIMEOUT", "the handshake took too long"));
     const deadline = setTimeout(late, timing.connectMs + timing.handshakeMs);
@@ -218,4 +215,16 @@ function shakeHands<T>(
     socket.on("close", closed);
     socket.on("error", failed);
   });
+}
+
+/** Why no WebSocket came about. What answers with something else than that, or than HTTP, is another kind of port. */
+function noConnection(error: NodeJS.ErrnoException): ControlError {
+  const why = error.code ?? error.message;
+  const isOther = why.startsWith("HPE_") || /^Unexpected server response: (?!403|503)/.test(why);
+  if (!isOther) return new ControlError("UNREACHABLE", `cannot be reached (${why})`, error);
+  return new ControlError(
+    "PROTOCOL",
+    `is no control port of nswap, though something answers (${why})`,
+    error,
+  );
 }

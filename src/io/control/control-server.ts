@@ -7,7 +7,7 @@ import { type HostPort, isLoopbackHost } from "../../base/host-port.ts";
 import type { Log } from "../../base/log.ts";
 import type { ClusterKey } from "../cluster-key.ts";
 import { listen } from "../nbd-listener.ts";
-import { type ChannelHandler, ControlChannel, closeReason } from "./channel.ts";
+import { type ChannelHandler, ControlChannel, closeReason, messageBounds } from "./channel.ts";
 import { ControlError, closeCodeOf } from "./control-error.ts";
 import { AcceptorHandshake, type Purpose } from "./handshake.ts";
 import { answerHttp, type HttpPages, refusalOfRequest } from "./http-pages.ts";
@@ -31,7 +31,10 @@ export class ControlServer {
   readonly #http: Server;
   readonly #ws: WebSocketServer;
   readonly #sockets = new Set<Socket>();
-  #handshakes = 0;
+  /** Those of them that have not said who they are, in the order in which they came. */
+  readonly #strangers = new Set<Socket>();
+  /** Those of the strangers whose handshake is under way. */
+  readonly #handshakes = new Set<Socket>();
 
   private constructor(options: ControlServerOptions) {
     this.#options = options;
@@ -45,7 +48,6 @@ export class ControlServer {
       },
       (request, response) => this.#answer(request, response),
     );
-    this.#http.maxConnections = controlLimits.connectionsMax;
     this.#http.on("connection", (socket) => this.#track(socket));
     this.#http.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     this.#http.on("clientError", (error: NodeJS.ErrnoException, socket) => this.#badRequest(error, socket));
@@ -53,7 +55,7 @@ export class ControlServer {
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: controlLimits.messageBytesMax,
+      ...messageBounds,
     });
   }
 
@@ -81,9 +83,28 @@ export class ControlServer {
   }
 
   #track(socket: Socket): void {
+    this.#makeRoom(this.#strangers, controlLimits.strangersMax);
     this.#sockets.add(socket);
+    this.#strangers.add(socket);
     socket.on("error", () => {});
-    socket.once("close", () => this.#sockets.delete(socket));
+    socket.once("close", () => {
+      this.#forget(socket);
+      this.#sockets.delete(socket);
+    });
+  }
+
+  /** Whoever means to say who it is does so at once: it is the silent ones that have been here for long. */
+  #makeRoom(waiting: ReadonlySet<Socket>, countMax: number): void {
+    const [oldest] = waiting;
+    if (oldest === undefined || waiting.size < countMax) return;
+    this.#forget(oldest);
+    oldest.destroy();
+  }
+
+  /** It has said who it is, or is gone. */
+  #forget(stranger: Socket): void {
+    this.#strangers.delete(stranger);
+    this.#handshakes.delete(stranger);
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -109,15 +130,15 @@ export class ControlServer {
       endWith(socket, refusal.status, refusal.text);
       return;
     }
-    const from = request.socket.remoteAddress;
     const deadline = setTimeout(() => socket.destroy(), this.#options.timing.handshakeMs);
     socket.once("close", () => clearTimeout(deadline));
     try {
       this.#ws.handleUpgrade(request, socket, head, (webSocket) => {
         clearTimeout(deadline);
-        this.#shakeHands(webSocket, from);
+        this.#shakeHands(webSocket, request.socket);
       });
     } catch (error) {
+      const from = request.socket.remoteAddress;
       this.#options.log.warn("control connection refused", { from, reason: (error as Error).message });
       socket.destroy();
     }
@@ -129,19 +150,21 @@ export class ControlServer {
     if (text !== null) return { status: "403 Forbidden", text };
     if (request.url !== controlPath)
       return { status: "404 Not Found", text: `WebSocket is at ${controlPath}` };
-    if (this.#handshakes < controlLimits.handshakesMax) return null;
-    return { status: "503 Service Unavailable", text: "too many unfinished handshakes; try again" };
+    return null;
   }
 
-  #shakeHands(socket: WebSocket, from: string | undefined): void {
+  #shakeHands(socket: WebSocket, stranger: Socket): void {
     const { key, timing, log } = this.#options;
+    const from = stranger.remoteAddress;
     const handshake = new AcceptorHandshake(key);
-    this.#handshakes++;
+    this.#makeRoom(this.#handshakes, controlLimits.handshakesMax);
+    this.#handshakes.add(stranger);
     const end = () => {
       clearTimeout(deadline);
       socket.off("message", take);
+      socket.off("ping", chat);
+      socket.off("pong", chat);
       socket.off("close", end);
-      this.#handshakes--;
     };
     const refuse = (error: ControlError) => {
       end();
@@ -152,22 +175,34 @@ export class ControlServer {
       try {
         if (!isBinary) throw new ControlError("PROTOCOL", "not the handshake of an nswap control port");
         const step = handshake.take(data);
+        if (step.done) this.#checkRoom();
         if (step.send) socket.send(step.send);
         if (!step.done) return;
         end();
+        this.#forget(stranger);
         this.#open(socket, handshake.purpose);
       } catch (error) {
         if (!(error instanceof ControlError)) throw error;
         refuse(error);
       }
     };
+    // Nothing but the handshake is worth the reading until it is done.
+    const chat = () => refuse(new ControlError("PROTOCOL", "not the handshake of an nswap control port"));
     const deadline = setTimeout(
       () => refuse(new ControlError("TIMEOUT", "the handshake took too long")),
       timing.handshakeMs,
     );
     socket.on("error", () => {});
     socket.on("message", take);
+    socket.on("ping", chat);
+    socket.on("pong", chat);
     socket.on("close", end);
+  }
+
+  #checkRoom(): void {
+    const { connectionsMax } = controlLimits;
+    if (this.#sockets.size - this.#strangers.size < connectionsMax) return;
+    throw new ControlError("BUSY", `this node takes at most ${connectionsMax} control connections`);
   }
 
   #open(socket: WebSocket, purpose: Purpose): void {

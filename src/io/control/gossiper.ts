@@ -33,9 +33,8 @@ interface Link {
 
 interface Seed {
   readonly address: HostPort;
-  /** Who answered there; null until somebody did. */
+  /** Who answered there; null until somebody did other than this node. */
   identity: string | null;
-  state: "unseen" | "seen" | "self";
 }
 
 /**
@@ -50,18 +49,15 @@ export class Gossiper {
 
   constructor(options: GossiperOptions) {
     this.#options = options;
-    this.#seeds = options.seeds.map((address) => ({ address, identity: null, state: "unseen" }));
+    this.#seeds = options.seeds.map((address) => ({ address, identity: null }));
   }
 
   /** One heartbeat's worth of exchanges; returns before they are done. */
   beat(nowMs: number): void {
     const { table } = this.#options;
     for (const seed of this.#seeds) {
-      if (seed.state === "self" || (seed.identity !== null && table.isPresent(seed.identity))) continue;
-      if (seed.state === "seen") {
-        seed.state = "unseen";
-        seed.identity = null;
-      }
+      if (seed.identity !== null && table.isPresent(seed.identity)) continue;
+      seed.identity = null;
       void this.#exchange(seed.address, nowMs, seed);
     }
     for (const record of table.gossipTargets(peersPerBeat)) {
@@ -108,9 +104,10 @@ export class Gossiper {
       const { table } = this.#options;
       const reply = await client.gossip(table.self.identity, table.toGossip());
       if (this.#closed) return;
-      this.#take(reply, address, seed);
       link.failures = 0;
       link.retryAtMs = 0;
+      if (reply.from === table.self.identity) this.#metSelf(link);
+      else this.#take(reply, address, seed);
     } catch (error) {
       link.client?.close();
       link.client = null;
@@ -142,14 +139,16 @@ export class Gossiper {
         problem: merged.problem,
       });
     }
-    if (seed === null || seed.state !== "unseen") return;
-    if (reply.from === table.self.identity) {
-      seed.state = "self";
-    } else {
-      seed.state = "seen";
-      seed.identity = reply.from;
-      log.info("peer found", { peer: formatHostPort(address) });
-    }
+    if (seed === null || seed.identity !== null) return;
+    seed.identity = reply.from;
+    log.info("peer found", { peer: formatHostPort(address) });
+  }
+
+  /** A name may stand for several nodes, and an address change hands: whom it leads to is looked at now and then. */
+  #metSelf(link: Link): void {
+    link.client?.close();
+    link.client = null;
+    link.retryAtMs = performance.now() + this.#options.timing.backoffMsMax;
   }
 
   #failed(link: Link, error: unknown, seed: Seed | null): void {

@@ -127,14 +127,18 @@ function opening(keyed: boolean, purpose: number): Uint8Array {
 
 /** Checks hello or challenge; whether the sender has a key. */
 function checkOpening(message: Uint8Array): boolean {
-  if (message.length !== openingBytes || magic.compare(message.subarray(0, 4)) !== 0) {
-    throw new ControlError("PROTOCOL", "not the handshake of an nswap control port");
-  }
+  if (message.length < magic.length + 1 || magic.compare(message.subarray(0, magic.length)) !== 0)
+    throw foreign();
+  // Before the length: that of another version may be another.
   if (message[4] !== version) {
     throw new ControlError("VERSION", `control protocol version ${message[4]}; this node speaks ${version}`);
   }
+  if (message.length !== openingBytes) throw foreign();
   if ((message[5] & ~flagKeyed) !== 0 || message[7] !== 0) {
     throw new ControlError("PROTOCOL", "reserved bits of the handshake are set");
   }
   return (message[5] & flagKeyed) !== 0;
 }
+
+const foreign = (): ControlError =>
+  new ControlError("PROTOCOL", "not the handshake of an nswap control port");

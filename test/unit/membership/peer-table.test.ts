@@ -146,6 +146,23 @@ describe("PeerTable", () => {
     expect(warnings.length).toBeLessThanOrEqual(2);
   });
 
+  it("said nothing of live nodes with its own name and addresses, which did not see each other", () => {
+    const warnings: string[] = [];
+    const log = { ...silentLog, warn: (text: string) => warnings.push(text) };
+    const { table } = tableOf({ log });
+    const { name, control, data } = table.self;
+    const clone = (n: number, heartbeat: number) => recordOf(n, { name, control, data, heartbeat });
+    // What is still heard of a predecessor after its end is no such node.
+    for (let beat = 1; beat < 5; beat++) table.merge([clone(1, beat)], beat * heartbeatMs);
+    const laterMs = 2 * downMs;
+    expect(warnings).toEqual([]);
+    for (let beat = 1; beat < 60; beat++) {
+      table.merge([clone(2 + (beat % 2), beat)], laterMs + beat * heartbeatMs);
+      if (beat * heartbeatMs < downMs) expect(warnings).toEqual([]);
+    }
+    expect(warnings).toHaveLength(1);
+  });
+
   it("passes a leaving on for a while and does not take the node back", () => {
     const { table, port } = tableOf();
     table.merge([recordOf(1, { heartbeat: 5 })], 0);
@@ -178,6 +195,34 @@ describe("PeerTable", () => {
     passTo(table, 0, downMs);
     expect(table.merge([recordOf(6)], downMs)).toMatchObject({ taken: 1, refused: 0 });
     expect(table.nodes()).toHaveLength(4);
+  });
+
+  it("never looked again for nodes that it forgot in a long split: where the seed was gone, it stayed split", () => {
+    const { table } = tableOf();
+    table.merge([recordOf(1), recordOf(2), recordOf(3), recordOf(4)], 0);
+    passTo(table, 0, removeMs);
+    expect(table.nodes()).toHaveLength(1);
+    const sought = () => new Set(Array.from({ length: 500 }, () => table.gossipTargets(3)[0]?.name));
+    expect(sought()).toEqual(new Set(["node-1", "node-2", "node-3", "node-4", undefined]));
+    // One that is back, one that has left, one with another's place: nobody is to be looked for there.
+    const heard = [
+      recordOf(1, { heartbeat: 9 }),
+      recordOf(2, { heartbeat: 9, state: "left" }),
+      recordOf(5, { control: recordOf(3).control }),
+    ];
+    table.merge(heard, removeMs);
+    expect(sought()).toEqual(new Set(["node-1", "node-4", "node-5"]));
+  });
+
+  it("looks for a bounded number of forgotten nodes", () => {
+    const { table } = tableOf();
+    for (let n = 1; n <= 3 * controlLimits.forgottenNodesMax; n++) {
+      const nowMs = n * 2 * removeMs;
+      table.merge([recordOf(n)], nowMs);
+      passTo(table, nowMs, nowMs + removeMs);
+    }
+    const sought = new Set(Array.from({ length: 9_000 }, () => table.gossipTargets(1)[0]?.name));
+    expect(sought.size).toBe(controlLimits.forgottenNodesMax + 1);
   });
 
   it("chooses distinct live targets, the same for the same seed", () => {

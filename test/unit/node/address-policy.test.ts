@@ -1,7 +1,14 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { parseHostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
 import { checkAddressPolicy, checkControlReachable } from "../../../src/node/address-policy.ts";
+import { startMemoryNode } from "../../../src/node/memory-node.ts";
+import { startParityNode } from "../../../src/node/parity-node.ts";
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
 
 function check(address: string, hasKey: boolean, insecure: boolean, option = "--listen"): string[] {
   const warnings: string[] = [];
@@ -61,5 +68,30 @@ describe("a control port that only this machine reaches", () => {
     ["10.0.0.1:7410", "10.0.0.1:7411"],
   ])("is all right where nobody else is concerned, and any other too: %s, %s", (listen, control) => {
     expect(checked(listen, control)).not.toThrow();
+  });
+});
+
+describe("a host name that stands for loopback, as Debian has it for a machine's own", () => {
+  const optionsWarnedOf = async (start: typeof startMemoryNode, host: string): Promise<unknown[]> => {
+    const warned: unknown[] = [];
+    const log = {
+      ...silentLog,
+      warn: (_text: string, fields?: Record<string, unknown>) => void warned.push(fields?.["option"]),
+    };
+    const address = { host, port: 0 };
+    const rest = { name: "a", peers: [], insecure: true, log: "text", reserveBytes: 0 } as const;
+    const options = { ...rest, listen: address, control: address, capacityBytes: 1 << 20 };
+    const node = await start(options, log);
+    cleanups.push(() => node.stop());
+    return warned;
+  };
+
+  // What the system takes for a short form of 127.0.0.1 is a name to us.
+  it.each([
+    ["memory server", startMemoryNode],
+    ["parity server", startParityNode],
+  ])("was bound by a %s without a word, and no other machine reached it", async (_, start) => {
+    expect(await optionsWarnedOf(start, "127.1")).toEqual(["--listen", "--control"]);
+    expect(await optionsWarnedOf(start, "127.0.0.1")).toEqual([]);
   });
 });

@@ -164,6 +164,7 @@ describe("what comes to a control port uninvited", () => {
       [Buffer.concat([Buffer.from("NSWC"), Buffer.from([2, 0, 1, 0]), randomBytes(32)])],
       4426,
     ],
+    ["a longer hello of another version", [Buffer.concat([Buffer.from("NSWC"), Buffer.alloc(60, 2)])], 4426],
     [
       "an unknown purpose",
       [Buffer.concat([Buffer.from("NSWC"), Buffer.from([1, 0, 9, 0]), randomBytes(32)])],
@@ -207,32 +208,6 @@ describe("what comes to a control port uninvited", () => {
     const slow = await rawAnswer(plane.address, Buffer.from("GET / HTTP/1.1\r\nHost:"));
     expect(slow).toMatch(/^HTTP\/1\.1 408 /);
     expect((await closeOf(plane.address, [])).code).toBe(4408);
-  });
-
-  it("lets only so many handshakes and connections wait", async () => {
-    const { plane } = await start({ name: "a", key: keyA, timing: { ...fast, handshakeMs: 30_000 } });
-    const idle: WebSocket[] = [];
-    cleanups.push(() => idle.forEach((socket) => void socket.terminate()));
-    let open = 0;
-    let refused = 0;
-    for (let i = 0; i < controlLimits.handshakesMax + 5; i++) {
-      const socket = new WebSocket(`ws://${formatHostPort(plane.address)}/control`);
-      socket.on("open", () => open++);
-      socket.on("error", () => refused++);
-      idle.push(socket);
-    }
-    await until(() => open + refused === idle.length, "every connection answered");
-    expect([open, refused]).toEqual([controlLimits.handshakesMax, 5]);
-    for (const socket of idle) socket.terminate();
-    await until(() => idle.every((socket) => socket.readyState === WebSocket.CLOSED), "all closed");
-    let self = "";
-    for (let tries = 0; self === "" && tries < 100; tries++) {
-      self = await client(plane.address, keyA).then(
-        async (asked) => (await asked.status()).self,
-        () => "",
-      );
-    }
-    expect(self).toBe("a");
   });
 
   it("drops a peer that asks and never reads", async () => {

@@ -1,3 +1,5 @@
+import { createServer as createHttpServer } from "node:http";
+import { createServer, type Server } from "node:net";
 import { afterEach, expect, it } from "vitest";
 import { type Log, silentLog } from "../../../src/base/log.ts";
 import { ClusterKey } from "../../../src/io/cluster-key.ts";
@@ -26,4 +28,19 @@ it("a connection with a wrong key is refused: the log says which machine to look
   expect(said).toMatchObject([
     { message: "control connection refused", from: "127.0.0.1", code: "KEY_WRONG" },
   ]);
+});
+
+it.each<[string, () => Server]>([
+  ["a data port", () => createServer((socket) => socket.resume().end(Buffer.alloc(16, 4)))],
+  ["a web server", () => createHttpServer((_, response) => response.end("hello"))],
+])("%s that was given for a control port was said to be out of reach", async (_, make) => {
+  const server = make();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanups.push(() => server.close());
+  const { port } = server.address() as { port: number };
+  await expect(StatusClient.connect({ host: "127.0.0.1", port }, null)).rejects.toMatchObject({
+    code: "PROTOCOL",
+    retry: false,
+    message: expect.stringContaining("is no control port"),
+  });
 });

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import { afterEach, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { controlTiming } from "../../../src/base/control-limits.ts";
 import type { HostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
@@ -71,4 +71,31 @@ it("a connection that was being made when the node's address changed stayed for 
   await until(() => relay.sockets.size === 1, "one that stays");
   gossiper.close();
   await until(() => relay.sockets.size === 0, "none is left");
+});
+
+it("a seed that once led back to the node itself was never looked at again: it stayed alone", async () => {
+  const start = async (name: string, seeds: HostPort[]) => {
+    const timing = { heartbeatMs: 20, backoffMsMax: 100 };
+    const plane = await ControlPlane.start({
+      ...{ listen: anyPort, seeds, name, role: "server", identity: newIdentity(), log: silentLog, timing },
+      self: () => ({ data: "127.0.0.1:7410", frames: { used: 0, free: 0, limit: 0 }, draining: false }),
+      port: new RecordingPort(),
+    });
+    cleanups.push(() => plane.close());
+    return plane;
+  };
+  // One name for several nodes, as DNS may have it: whom it leads to is another one each time.
+  const to = { ...anyPort };
+  const relay = await relayTo(to);
+  const a = await start("a", [relay.address]);
+  const b = await start("b", []);
+  Object.assign(to, a.address);
+  const before = relay.made();
+  await until(() => relay.made() > before, "a connection of a to itself");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const connections = relay.made() - before;
+  Object.assign(to, b.address);
+  await until(() => a.status().nodes.length === 2, "a sees b");
+  // It is no conversation that a node has with itself.
+  expect(connections).toBeLessThan(5);
 });
