@@ -97,11 +97,13 @@ export class Reprotection {
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
-      reach: this.reach,
+      ...{ retryMs: options.retryMs, reach: this.reach, standing: this.#standing, parting: this.#parting },
+      ...{ stuck: options.stuck, unstick: options.unstick },
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
       isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
+      begin: (operation, server) => this.#begin(operation, server),
     });
     this.lastResort = new LastResort({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, absences: this.#absences },
@@ -199,6 +201,7 @@ export class Reprotection {
     this.#stepsLeft.fill(limits.groupStepsPerTick);
     this.review.work();
     this.rollCall.work();
+    this.#reclaiming.tick();
     this.lastResort.tick(this.#absences.nowMs);
   }
 
@@ -394,7 +397,9 @@ export class Reprotection {
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
-    else if (status !== ResultStatus.OK) this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
+    // Where there was no room for what reclaims, only that waits.
+    else if (status !== ResultStatus.OK && !(operation.reclaims && status === ResultStatus.FULL))
+      this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
     if (isRebuild) this.#rebuilt(operation, status, checksum);
     else this.#composed(operation, status);
     this.#operations.give(operation);
