@@ -61,6 +61,8 @@ export class Reprotection {
   readonly #pace: Pace;
   readonly #reclaiming: Reclaiming;
   readonly #pause: Pause;
+  /** Of what mends: after it has found no room, which reclaiming makes. */
+  readonly #roomPause: Pause;
   readonly #sites: Sites;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
@@ -77,6 +79,7 @@ export class Reprotection {
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
     this.#pause = new Pause(options.retryMs);
+    this.#roomPause = new Pause(options.retryMs);
     this.reach = new Reach(options.groups, options.port);
     this.#sites = new Sites(options.groups, options.port, this.reach);
     this.review = new GroupReview({
@@ -98,9 +101,8 @@ export class Reprotection {
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
       ...{ retryMs: options.retryMs, reach: this.reach, standing: this.#standing, parting: this.#parting },
-      ...{ stuck: options.stuck, unstick: options.unstick },
+      ...{ stuck: options.stuck, unstick: options.unstick, isWrong: options.isWrong },
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
-      isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
       begin: (operation, server) => this.#begin(operation, server),
@@ -218,8 +220,10 @@ export class Reprotection {
     }
     if (this.#pause.isOn(nowMs)) return;
     this.#pace.passes(nowMs);
-    this.#workOn(DEGRADED, (group) => this.#mend(group));
-    this.#workOn(BARE, (group) => this.#protect(group));
+    if (!this.#roomPause.isOn(nowMs)) {
+      this.#workOn(DEGRADED, (group) => this.#mend(group));
+      this.#workOn(BARE, (group) => this.#protect(group));
+    }
     this.#reclaiming.work();
   }
 
@@ -286,7 +290,8 @@ export class Reprotection {
   #mayBegin(group: number): boolean {
     const { state, busy } = this.#groups;
     if (state[group] !== GroupState.PROTECTED || busy[group]! > 0 || this.doubts.has(group)) return false;
-    const isPaused = this.#pause.isOn(this.#absences.nowMs) || this.#pace.isSpent;
+    const { nowMs } = this.#absences;
+    const isPaused = this.#pause.isOn(nowMs) || this.#roomPause.isOn(nowMs) || this.#pace.isSpent;
     return !isPaused && this.#operations.underWay < this.#operations.size;
   }
 
@@ -397,9 +402,10 @@ export class Reprotection {
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
-    // Where there was no room for what reclaims, only that waits.
-    else if (status !== ResultStatus.OK && !(operation.reclaims && status === ResultStatus.FULL))
-      this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
+    // Where there was no room for what mends, what reclaims goes on, and the other way round.
+    else if (status === ResultStatus.FULL) {
+      if (!operation.reclaims) this.#roomPause.failed(this.#absences.nowMs, this.#inNeed(operation));
+    } else if (status !== ResultStatus.OK) this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
     if (isRebuild) this.#rebuilt(operation, status, checksum);
     else this.#composed(operation, status);
     this.#operations.give(operation);

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { ResultStatus } from "../../../proto/peer/index.ts";
+import { OperationKind } from "./fake-port.ts";
 import { ParityRig } from "./parity-rig.ts";
 
 it("a parity server whose link takes nothing kept dead pages in the groups of all others", () => {
@@ -64,4 +65,20 @@ it("pages of groups that wait counted as protected while there was a frame for o
   expect(rig.unprotected).toBe(4);
   p.report({ free: 2, limit: 100, used: 98 });
   expect(rig.unprotected).toBe(0);
+});
+
+it("a page that was made anew and found no room held up the reclaiming that makes room", () => {
+  const rig = new ParityRig();
+  rig.serve("a", "b", "c");
+  rig.protectPair(0, 1, 0, ["a", "b"]);
+  for (let slot = 2; slot < 10; slot += 2) rig.protectPair(slot, slot + 1, slot, ["b", "c"]);
+  for (let slot = 2; slot < 10; slot += 2) rig.redundancy.pageDead(slot);
+  rig.redundancy.tick(1_000);
+  rig.die("a");
+  for (const nowMs of [2_000, 3_000]) rig.redundancy.tick(nowMs);
+  expect(rig.port.operations).toMatchObject([{ kind: OperationKind.REBUILD }]);
+  for (const name of ["b", "c"]) rig.server(name).report({ free: 0, limit: 100, used: 100 });
+  rig.answer(ResultStatus.FULL);
+  rig.redundancy.tick(3_010);
+  expect(rig.port.operations[1]).toMatchObject({ kind: OperationKind.COMPOSE });
 });
