@@ -64,8 +64,13 @@ export class Holder {
    * Where nothing is, it can be asked: the figures may be old.
    */
   get isTakenUp(): boolean {
+    return this.unackedPages > 0 && !this.hasFrame;
+  }
+
+  /** A frame is left by what is on its way to it, as far as known: one perhaps that only COMPOSE may take. */
+  get hasFrame(): boolean {
     const { limit, used } = this.#capacity;
-    return this.unackedPages > 0 && limit - used <= this.unackedPages;
+    return limit - used > this.unackedPages;
   }
 
   /** Less than a sixteenth of its frames are free. */

@@ -66,9 +66,9 @@ export class IpTable {
     return frames;
   }
 
-  /** True if a parity server that is up may have a frame for what it makes of other groups. */
+  /** True if a parity server that is up has a frame for what it makes of other groups, as far as known. */
   get someParityComposes(): boolean {
-    for (const holder of this.#parityUp) if (!holder.isTakenUp) return true;
+    for (const holder of this.#parityUp) if (holder.hasFrame) return true;
     return false;
   }
 

@@ -61,7 +61,11 @@ export class Reclaiming {
   constructor(options: ReclaimingOptions) {
     this.#options = options;
     this.#groups = options.groups;
-    this.#refilling = new Refilling(options);
+    const begin = (operation: Operation, server: Holder): boolean => {
+      this.#underWay += 1;
+      return options.begin(operation, server);
+    };
+    this.#refilling = new Refilling({ ...options, begin });
   }
 
   /** Time passes. */

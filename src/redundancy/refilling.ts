@@ -146,10 +146,11 @@ export class Refilling {
   #join(group: number, place: number): void {
     const { port, plans, newGroup, begin } = this.#options;
     const server = port.table.at(this.#groups.parityHolder[place]!);
-    if (server.isTakenUp) return;
+    if (!server.hasFrame) return;
     const operation = newGroup(server);
     plans.include(operation, place);
     plans.include(operation, group, true);
+    operation.reclaims = true;
     begin(operation, server);
   }
 }
