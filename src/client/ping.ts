@@ -1,10 +1,11 @@
 import { FrameType, HEADER_BYTES, putBare } from "../../proto/peer/index.ts";
 import type { OutQueue } from "../base/out-queue.ts";
 
-/** A link's question for a sign of life. */
+/** A link's question for a sign of life, and for the room that there is: the answer tells both. */
 export class Ping {
   readonly #out: OutQueue;
   #due = false;
+  #asksRoom = false;
   #sentMs: number | undefined;
 
   constructor(out: OutQueue) {
@@ -21,10 +22,22 @@ export class Ping {
     this.#due = true;
   }
 
+  /** As `ask`, for the room that there is: an answer that is owed already may have been given before there was any. */
+  askRoom(): void {
+    this.#due = true;
+    this.#asksRoom = true;
+  }
+
+  /** True if it waits for the end of the turn to ask for room. */
+  get isForRoom(): boolean {
+    return this.#asksRoom;
+  }
+
   /** End of the turn: true if it was asked. `isVain`: an answer is owed that says as much. */
   flush(isVain: boolean, nowMs: number): boolean {
-    if (!this.#due || !(isVain || this.#out.fits(HEADER_BYTES))) return false;
+    if (!this.#due || !(isVain || this.#out.fits(HEADER_BYTES)) || (isVain && this.#asksRoom)) return false;
     this.#due = false;
+    this.#asksRoom = false;
     if (isVain) return false;
     this.#sentMs = nowMs;
     putBare(this.#out, FrameType.PING);

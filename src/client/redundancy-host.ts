@@ -85,7 +85,8 @@ export class RedundancyHost implements RedundancyPort {
 
   invalidate(holder: number, pageId: number): void {
     // A server that is away is told when it comes back: its LISTING shows what it holds in vain.
-    this.#link(holder)?.invalidate(pageId);
+    // One that had no room is asked for nothing else whose answer would tell of what it has now.
+    this.#link(holder)?.invalidate(pageId, this.table.at(holder).full);
   }
 
   listLater(holder: number): void {

@@ -220,9 +220,10 @@ export class ServerLink {
     this.#gets.push(frame);
   }
 
-  /** The server may drop the page. Never fails: what finds no room is found again by a list. */
-  invalidate(pageId: number): void {
+  /** The server may drop the page, and say what room it has then. Never fails: lists find what finds no room here. */
+  invalidate(pageId: number, asksRoom = false): void {
     this.#invalid.add(pageId);
+    if (asksRoom) this.#ping.askRoom();
   }
 
   /** Asks for the list of what the server holds for us. */
@@ -272,7 +273,7 @@ export class ServerLink {
   flush(nowMs: number, isTick: boolean): void {
     while (this.#parities.length > 0) this.#flushParities(nowMs);
     this.ask(nowMs);
-    this.#invalid.flush(isTick);
+    this.#invalid.flush(isTick || this.#ping.isForRoom);
     if (this.#invalid.dropped && !this.#list.isOpen && this.hasRoom) {
       this.#invalid.dropped = false;
       this.list();

@@ -59,6 +59,20 @@ export class Holder {
     return this.#capacity.free - this.unackedPages;
   }
 
+  /**
+   * What is on its way to it may take all frames that it has, those included that a parity server keeps for COMPOSE.
+   * Where nothing is, it can be asked: the figures may be old.
+   */
+  get isTakenUp(): boolean {
+    return this.unackedPages > 0 && !this.hasFrame;
+  }
+
+  /** A frame is left by what is on its way to it, as far as known: one perhaps that only COMPOSE may take. */
+  get hasFrame(): boolean {
+    const { limit, used } = this.#capacity;
+    return limit - used > this.unackedPages;
+  }
+
   /** Less than a sixteenth of its frames are free. */
   get shortOfRoom(): boolean {
     return this.#capacity.limit > 0 && this.freeEstimate * 16 < this.#capacity.limit;

@@ -59,6 +59,19 @@ export class IpTable {
     return false;
   }
 
+  /** Frames that parity servers that are up have for parity pages, as far as known. */
+  get parityRoom(): number {
+    let frames = 0;
+    for (const holder of this.#parityUp) if (!holder.full) frames += Math.max(0, holder.freeEstimate);
+    return frames;
+  }
+
+  /** True if a parity server that is up has a frame for what it makes of other groups, as far as known. */
+  get someParityComposes(): boolean {
+    for (const holder of this.#parityUp) if (holder.hasFrame) return true;
+    return false;
+  }
+
   /** True if a memory server that is up, other than this one, takes pages, as far as known. */
   someHasRoomBesides(index: number): boolean {
     for (const holder of this.#up) if (holder.index !== index && !holder.full) return true;

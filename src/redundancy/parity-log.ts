@@ -16,6 +16,9 @@ const STUCK_SHARE = 0.25;
 /** Positions along the ring that count as a lead. */
 const LEAD_MAX = 32;
 
+/** Groups in a queue looked at, for one whose XOR may be given up. */
+const STUCK_LOOKED_AT = 16;
+
 /** Writes wait for parity servers no longer than so. */
 const PARITY_PATIENCE_MS = 100;
 
@@ -70,6 +73,8 @@ export class ParityLog {
   #firstToSendMs = 0;
   /** Somebody waits for what is to be sent. */
   #hurry = false;
+  /** Where in a queue what is stuck was looked for last. */
+  #nextStuck = 0;
   readonly #heldBack: number;
   /** When parity was acknowledged last. */
   #heldMs = 0;
@@ -124,10 +129,12 @@ export class ParityLog {
     return pages;
   }
 
-  /** True if the closing group waits for somebody to take its parity, and nobody does. */
+  /** True if the closing group waits for somebody to take its parity, and nobody does, or not that of all that wait. */
   #isStuck(group: number): boolean {
-    const isSent = this.#sent[this.#groups.accumulator[group]!] === 1;
-    return !isSent && this.#nobodyTakes(this.#lanes.of(group));
+    if (this.#sent[this.#groups.accumulator[group]!] === 1) return false;
+    const lane = this.#lanes.of(group);
+    const isShort = !this.#options.mirror && lane.queue.length > this.#port.table.parityRoom;
+    return isShort || this.#nobodyTakes(lane);
   }
 
   /** True if the server of one of the group's pages is away. */
@@ -339,13 +346,48 @@ export class ParityLog {
         const group = lane.queue[at]!;
         // Where the page itself is out of reach, or not as it should be, the accumulator may be all that is left of it.
         if (!this.#options.isHeld(group) || !this.#stoodSince(group, lane)) continue;
-        lane.queue.splice(at, 1);
         left -= 1;
-        this.#unsettle(group);
-        this.#groups.setState(group, GroupState.BARE);
-        this.#options.settled(group);
+        this.giveUp(group);
       }
     }
+  }
+
+  /** The XOR of a closed group that is in a queue is given up: it is bare from here on. */
+  giveUp(group: number): void {
+    const { queue } = this.#lanes.of(group);
+    queue.splice(queue.lastIndexOf(group), 1);
+    this.#unsettle(group);
+    this.#groups.setState(group, GroupState.BARE);
+    this.#options.settled(group);
+  }
+
+  /**
+   * parity: of the closed groups that nobody takes, the next one whose pages need not be made of what the client has,
+   * and have counted as unprotected for some time; or NONE.
+   */
+  nextStuck(): number {
+    for (const lane of this.#lanes.all) {
+      if (!this.#nobodyTakes(lane)) continue;
+      for (let i = Math.min(lane.queue.length, STUCK_LOOKED_AT); i > 0; i -= 1) {
+        this.#nextStuck = (this.#nextStuck + 1) % lane.queue.length;
+        const group = lane.queue[this.#nextStuck]!;
+        if (this.#groups.live[group]! > 0 && this.#allStood(group, lane)) return group;
+      }
+    }
+    return NONE;
+  }
+
+  /** True if all live pages of the group are there, as far as known, and `#stoodSince`. */
+  #allStood(group: number, { stuckMs }: Lane): boolean {
+    const groups = this.#groups;
+    const sinceMs = Math.max(stuckMs, this.#waitsMs[groups.accumulator[group]!]!);
+    for (let m = groups.first(group); m < groups.last(group); m += 1) {
+      if (groups.alive[m] === 0) continue;
+      const holder = groups.holder[m]!;
+      const isThere = this.#port.isLinked(holder) && groups.isSeen(m);
+      if (!isThere || this.#port.table.at(holder).stoodMs <= sinceMs) return false;
+    }
+    return true;
   }
 
   /**

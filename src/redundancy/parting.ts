@@ -32,7 +32,7 @@ export class Parting {
     if (this.#groups.state[group] !== GroupState.PARTING) return;
     this.#groups.setState(group, GroupState.PROTECTED);
     for (let m = this.#groups.last(group) - 1; m >= this.#groups.first(group); m -= 1) {
-      if (this.#groups.alive[m] === 1) this.#goOwnWay(m);
+      if (this.#groups.alive[m] === 1) this.goOwnWay(m);
     }
   }
 
@@ -41,12 +41,12 @@ export class Parting {
     if (this.#groups.state[group] !== GroupState.PARTING) return;
     this.#givingUp.bare(group);
     const shared = this.#shared(group);
-    if (shared !== NONE) this.#goOwnWay(shared);
+    if (shared !== NONE) this.goOwnWay(shared);
   }
 
   /** Each member of a bare group becomes a bare group. */
   scatter(group: number): void {
-    for (let m = this.#groups.last(group) - 1; m > this.#groups.first(group); m -= 1) this.#goOwnWay(m);
+    for (let m = this.#groups.last(group) - 1; m > this.#groups.first(group); m -= 1) this.goOwnWay(m);
   }
 
   /** As `scatter`; false if the group is not bare, or has no more than one member. */
@@ -65,9 +65,11 @@ export class Parting {
     return NONE;
   }
 
-  #goOwnWay(member: number): void {
+  /** The member becomes a bare group, which is returned. */
+  goOwnWay(member: number): number {
     const own = this.#groups.make(GroupState.BARE);
     this.#groups.transfer(member, own);
     this.#parts.classify(own);
+    return own;
   }
 }

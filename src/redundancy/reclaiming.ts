@@ -6,8 +6,11 @@ import { BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
+import type { Parting } from "./parting.ts";
 import type { Reach } from "./reach.ts";
 import type { RedundancyPort } from "./redundancy.ts";
+import { Refilling } from "./refilling.ts";
+import type { Standing } from "./standing.ts";
 
 /** Groups looked at for one that goes with another. */
 export const LOOKED_AT = 48;
@@ -20,8 +23,12 @@ export interface ReclaimingOptions {
   operations: OperationPool;
   doubts: Doubts;
   reach: Reach;
+  standing: Standing;
+  parting: Parting;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
+  /** After one that found no frame for its parity page, none is begun for so long. */
+  retryMs: number;
   /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
   isWhole: (group: number) => boolean;
   /** True if it is known which page of the group is wrong: that is made anew first. */
@@ -29,6 +36,11 @@ export interface ReclaimingOptions {
   /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
   start: (operation: Operation, server: Holder) => boolean;
+  /** As `start`, at the rate of what mends. */
+  begin: (operation: Operation, server: Holder) => boolean;
+  /** A closed group whose XOR is still with the client, since nobody takes it, and may be given up; or NONE. */
+  stuck: () => number;
+  unstick: (group: number) => void;
 }
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */
@@ -37,15 +49,28 @@ export class Reclaiming {
   readonly cutOff = new CutOff();
   readonly #options: ReclaimingOptions;
   readonly #groups: GroupTable;
+  readonly #refilling: Refilling;
   #isWasteful = false;
   /** Operations under way that reclaim. */
   #underWay = 0;
   /** Parity servers that had no frame for a new group, and the frames that they used then. */
   readonly #fullAt = new WeakMap<Holder, number>();
+  /** None is begun before, since one has found no frame. */
+  #againMs = 0;
 
   constructor(options: ReclaimingOptions) {
     this.#options = options;
     this.#groups = options.groups;
+    const begin = (operation: Operation, server: Holder): boolean => {
+      this.#underWay += 1;
+      return options.begin(operation, server);
+    };
+    this.#refilling = new Refilling({ ...options, begin });
+  }
+
+  /** Time passes. */
+  tick(): void {
+    this.#refilling.tick();
   }
 
   /**
@@ -55,7 +80,7 @@ export class Reclaiming {
   work(): void {
     const { operations, port, reclaimShare } = this.#options;
     const most = operations.size / 2;
-    if (this.#underWay * 4 > most) return;
+    if (this.#underWay * 4 > most || this.cutOff.nowMs < this.#againMs) return;
     const { liveMembers, deadMembers, groups } = this.#groups;
     const waste = deadMembers + groups - reclaimShare * liveMembers;
     if (waste > 64 + liveMembers / 64) this.#isWasteful = true;
@@ -63,6 +88,8 @@ export class Reclaiming {
     const sheds = deadMembers > 0 && (this.#isWasteful || port.table.someShortOfRoom);
     if (!sheds && !port.table.someParityShortOfRoom) return;
     while (this.#underWay < most && operations.underWay < most && this.#one(sheds));
+    // What is saved by merging takes one operation for many pages.
+    if (this.#underWay === 0 && !port.table.someParityHasRoom) this.#refilling.work();
   }
 
   /** An operation that reclaims has ended (a ResultStatus); FULL: its server had no frame for the new parity page. */
@@ -71,8 +98,10 @@ export class Reclaiming {
     if (status === ResultStatus.UNREACHABLE || status === ResultStatus.FULL) this.cutOff.inVain();
     else if (status === ResultStatus.OK && operation.needsOthers) this.cutOff.succeeded();
     const server = this.#options.port.table.at(operation.server);
-    if (status === ResultStatus.FULL) this.#fullAt.set(server, server.capacity.used);
-    else this.#fullAt.delete(server);
+    if (status === ResultStatus.FULL) {
+      this.#fullAt.set(server, server.capacity.used);
+      this.#againMs = this.cutOff.nowMs + this.#options.retryMs;
+    } else this.#fullAt.delete(server);
   }
 
   /** True if the server had no frame for a new group, and nothing has changed there since. */
@@ -95,6 +124,7 @@ export class Reclaiming {
         this.cutOff.inVain();
         continue;
       }
+      if (server.isTakenUp) continue;
       const isDoubted = doubts.knows(first);
       if (isDoubted && isWrong(first)) continue;
       const operation = newGroup(server);

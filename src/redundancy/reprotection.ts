@@ -61,6 +61,8 @@ export class Reprotection {
   readonly #pace: Pace;
   readonly #reclaiming: Reclaiming;
   readonly #pause: Pause;
+  /** Of what mends: after it has found no room, which reclaiming makes. */
+  readonly #roomPause: Pause;
   readonly #sites: Sites;
   /** Steps that begin nothing left until the next tick, by list: a million groups may have but a parity to give up. */
   readonly #stepsLeft: number[] = [limits.groupStepsPerTick, limits.groupStepsPerTick];
@@ -77,6 +79,7 @@ export class Reprotection {
     this.#absences = new Absences(options.port.table, options.lostAfterMs);
     this.#pace = new Pace(options.pagesPerSecond);
     this.#pause = new Pause(options.retryMs);
+    this.#roomPause = new Pause(options.retryMs);
     this.reach = new Reach(options.groups, options.port);
     this.#sites = new Sites(options.groups, options.port, this.reach);
     this.review = new GroupReview({
@@ -97,11 +100,12 @@ export class Reprotection {
     this.#reclaiming = new Reclaiming({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
-      reach: this.reach,
+      ...{ retryMs: options.retryMs, reach: this.reach, standing: this.#standing, parting: this.#parting },
+      ...{ stuck: options.stuck, unstick: options.unstick, isWrong: options.isWrong },
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
-      isWrong: options.isWrong,
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
+      begin: (operation, server) => this.#begin(operation, server),
     });
     this.lastResort = new LastResort({
       ...{ groups: options.groups, port: options.port, lists: this.#lists, absences: this.#absences },
@@ -199,6 +203,7 @@ export class Reprotection {
     this.#stepsLeft.fill(limits.groupStepsPerTick);
     this.review.work();
     this.rollCall.work();
+    this.#reclaiming.tick();
     this.lastResort.tick(this.#absences.nowMs);
   }
 
@@ -215,8 +220,10 @@ export class Reprotection {
     }
     if (this.#pause.isOn(nowMs)) return;
     this.#pace.passes(nowMs);
-    this.#workOn(DEGRADED, (group) => this.#mend(group));
-    this.#workOn(BARE, (group) => this.#protect(group));
+    if (!this.#roomPause.isOn(nowMs)) {
+      this.#workOn(DEGRADED, (group) => this.#mend(group));
+      this.#workOn(BARE, (group) => this.#protect(group));
+    }
     this.#reclaiming.work();
   }
 
@@ -283,7 +290,8 @@ export class Reprotection {
   #mayBegin(group: number): boolean {
     const { state, busy } = this.#groups;
     if (state[group] !== GroupState.PROTECTED || busy[group]! > 0 || this.doubts.has(group)) return false;
-    const isPaused = this.#pause.isOn(this.#absences.nowMs) || this.#pace.isSpent;
+    const { nowMs } = this.#absences;
+    const isPaused = this.#pause.isOn(nowMs) || this.#roomPause.isOn(nowMs) || this.#pace.isSpent;
     return !isPaused && this.#operations.underWay < this.#operations.size;
   }
 
@@ -394,7 +402,10 @@ export class Reprotection {
     this.#disposal.dereference(operation.server);
     if (status === ResultStatus.WRONG || status === ResultStatus.MISSING)
       this.doubts.failed(operation, status);
-    else if (status !== ResultStatus.OK) this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
+    // Where there was no room for what mends, what reclaims goes on, and the other way round.
+    else if (status === ResultStatus.FULL) {
+      if (!operation.reclaims) this.#roomPause.failed(this.#absences.nowMs, this.#inNeed(operation));
+    } else if (status !== ResultStatus.OK) this.#pause.failed(this.#absences.nowMs, this.#inNeed(operation));
     if (isRebuild) this.#rebuilt(operation, status, checksum);
     else this.#composed(operation, status);
     this.#operations.give(operation);

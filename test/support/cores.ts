@@ -57,6 +57,7 @@ export interface TestClientOptions {
   /** Byte that its identity is made of. */
   identity?: number;
   redundancy?: "none" | "mirror" | "parity";
+  groupSize?: number;
   accumulators?: number;
 }
 
@@ -88,6 +89,7 @@ export class TestClient {
       slots,
       frames,
       redundancy,
+      ...(options.groupSize === undefined ? {} : { groupSize: options.groupSize }),
       limits: { ...limits, accumulators },
       prng: new Prng(options.seed ?? 1),
       own: () => ({

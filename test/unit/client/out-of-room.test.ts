@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { limits } from "../../../src/base/limits.ts";
-import type { PageResult } from "../../../src/client/page-waiter.ts";
+import { PageResult } from "../../../src/client/page-waiter.ts";
 import type { MemoryServerCore } from "../../../src/server/memory-server.ts";
-import { pageOf, TestClient } from "../../support/cores.ts";
+import { memoryServer, pageOf, TestClient } from "../../support/cores.ts";
 import { Rig } from "../parity/rig.ts";
 
 const LIVE = 256;
@@ -132,4 +132,17 @@ describe("memory servers that dead pages fill", () => {
     expect(cluster.core.pages).toMatchObject({ lost: 0 });
     expect(cluster.wrong).toEqual([]);
   });
+});
+
+it("a write waited a second for the room that a page had left which is no more", () => {
+  const client = new TestClient();
+  client.join(memoryServer("a", 8));
+  for (let slot = 0; slot < 8; slot += 1) client.write(slot, pageOf(slot));
+  client.pump();
+  const late = client.write(8, pageOf(8));
+  client.pump();
+  expect(late.done).toBe(false);
+  client.write(0, new Uint8Array(4096));
+  client.pump();
+  expect(late).toMatchObject({ done: true, result: PageResult.OK });
 });

@@ -7,9 +7,10 @@ import { hexOf, Rig } from "../parity/rig.ts";
 /** A client with groups of four over four memory servers and a parity server of so many frames. */
 class Cluster extends TestClient {
   readonly rig: Rig;
+  #random = 1;
 
-  constructor(parityFrames: number, servers = 4) {
-    super({ redundancy: "parity" });
+  constructor(parityFrames: number, servers = 4, groupSize = 4) {
+    super({ redundancy: "parity", groupSize });
     this.rig = new Rig({ capacityFrames: parityFrames }, servers);
     for (const server of this.rig.servers.values()) this.join(server);
     this.join(this.rig.core as unknown as MemoryServerCore, "parity");
@@ -28,6 +29,18 @@ class Cluster extends TestClient {
     this.cut(this.wires.find((wire) => wire.server === this.rig.servers.get(number))!);
     this.rig.stopServer(number);
     this.core.serverLost(hexOf(number), "gone");
+  }
+
+  /** Writes all slots below, and then as often as many of them in an order without a pattern. */
+  overwrite(slots: number, times: number): void {
+    for (let i = 0; i < slots * (times + 1); i += 1) {
+      this.#random = (Math.imul(this.#random, 1_103_515_245) + 12_345) >>> 0;
+      const slot = i < slots ? i : (this.#random >>> 12) % slots;
+      this.write(slot, pageOf(i));
+      if (i % 8 === 7) this.settle();
+      if (i % 64 === 63) this.pass(100);
+    }
+    this.settle();
   }
 
   pass(ms: number): void {
@@ -125,4 +138,47 @@ describe("a parity server that is full", () => {
     }
     expect(read.result).toBe(PageResult.LOST);
   });
+});
+
+describe("a parity server with hardly more frames than there are groups", () => {
+  it("merges that found no frame held up all else: most pages were unprotected beside free frames", () => {
+    const cluster = new Cluster(173);
+    cluster.overwrite(576, 3);
+    expect(cluster.core.pages.unprotected).toBeLessThan(64);
+    cluster.pass(5_000);
+    expect(cluster.core.pages).toMatchObject({ live: 576, lost: 0, unprotected: 0 });
+    expect(cluster.rig.core.snapshot().parity.full).toBeLessThan(8);
+  });
+
+  it.each([
+    [4, 4, 576, 159],
+    [6, 8, 864, 152],
+    [8, 8, 1_152, 173],
+  ])(
+    "pages stayed unprotected beside the places of dead ones: groups of %i on %i servers",
+    (size, servers, pages, frames) => {
+      const cluster = new Cluster(frames, servers, size);
+      cluster.overwrite(pages, 3);
+      cluster.pass(10_000);
+      expect(cluster.core.pages).toMatchObject({ live: pages, lost: 0, unprotected: 0 });
+      const { composed, full, pagesFetched } = cluster.rig.core.snapshot().parity;
+      cluster.pass(10_000);
+      expect(cluster.rig.core.snapshot().parity).toMatchObject({ composed, full, pagesFetched });
+    },
+  );
+
+  it.each([130, 100])(
+    "what has no place stays unprotected, and nothing is tried for ever: %i frames",
+    (frames) => {
+      const cluster = new Cluster(frames);
+      cluster.overwrite(576, 3);
+      cluster.pass(10_000);
+      const { unprotected } = cluster.core.pages;
+      expect(unprotected).toBeGreaterThan(576 - frames * 4);
+      const { composed, full, pagesFetched } = cluster.rig.core.snapshot().parity;
+      cluster.pass(10_000);
+      expect(cluster.rig.core.snapshot().parity).toMatchObject({ composed, full, pagesFetched });
+      expect(cluster.core.pages.unprotected).toBe(unprotected);
+    },
+  );
 });
