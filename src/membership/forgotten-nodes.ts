@@ -19,6 +19,11 @@ export class ForgottenNodes {
     this.#records.set(record.identity, record);
   }
 
+  /** Somebody else has the address. */
+  strangerAt(control: string): void {
+    for (const [key, other] of this.#records) if (other.control === control) this.#records.delete(key);
+  }
+
   /** A node is heard of: it is not to be looked for, nor are those whose place or name it has. */
   heard({ identity, control, name, role }: NodeRecord): void {
     for (const [key, other] of this.#records) {

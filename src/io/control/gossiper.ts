@@ -69,7 +69,7 @@ export class Gossiper {
   /** Tells some peers the present table once more, for a node that leaves; waits for them within `leaveMs`. */
   async farewell(): Promise<void> {
     const { table, timing } = this.#options;
-    const targets = table.gossipTargets(farewellsMax);
+    const targets = table.farewellTargets(farewellsMax);
     const told = targets.map((record) =>
       this.#exchange(parseHostPort(record.control), Number.POSITIVE_INFINITY, null),
     );
@@ -152,7 +152,7 @@ export class Gossiper {
   }
 
   #failed(link: Link, error: unknown, seed: Seed | null): void {
-    const { timing, prng, log } = this.#options;
+    const { table, timing, prng, log } = this.#options;
     const backoffMs = Math.min(timing.heartbeatMs * 2 ** Math.min(link.failures, 10), timing.backoffMsMax);
     link.retryAtMs = performance.now() + backoffMs * (0.5 + prng.below(1000) / 1000);
     link.failures++;
@@ -163,6 +163,7 @@ export class Gossiper {
     };
     if (error instanceof ControlError && !error.retry) {
       log.error("a peer cannot be spoken with", fields);
+      table.strangerAt(fields.peer);
     } else if (seed !== null) {
       log.warn("peer is not there yet; it will be tried again until it is", fields);
     } else {
