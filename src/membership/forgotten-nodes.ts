@@ -13,6 +13,10 @@ export class ForgottenNodes {
     return this.#records.values();
   }
 
+  has(identity: string): boolean {
+    return this.#records.has(identity);
+  }
+
   add(record: NodeRecord): void {
     const [oldest] = this.#records.keys();
     if (oldest !== undefined && this.#records.size >= this.countMax) this.#records.delete(oldest);

@@ -9,7 +9,7 @@ import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
 import { parseNodeRecord } from "./parse-record.ts";
 import { isSameAddress, sameButHeartbeat, sortKey } from "./record-comparison.ts";
-import type { SeenState } from "./status-document.ts";
+import { parseStatusDocument, type SeenState } from "./status-document.ts";
 import { Tombstones } from "./tombstones.ts";
 
 export type TableTiming = Pick<
@@ -172,6 +172,21 @@ export class PeerTable {
       likely.pop();
     }
     return chosen;
+  }
+
+  isForgotten(identity: string): boolean {
+    return this.#forgotten.has(identity);
+  }
+
+  /** Whether a foreign status is told by a node of this name, as by one that was restarted. */
+  isStatusOf({ name, role }: NodeRecord, document: unknown): boolean {
+    try {
+      const { self, nodes } = parseStatusDocument(document);
+      return self === name && nodes[0]?.role === role;
+    } catch (error) {
+      if (error instanceof InvalidRecordError) return false;
+      throw error;
+    }
   }
 
   /** At this address answers who is none of the cluster: a node that was forgotten there is not looked for. */

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { controlTiming } from "../../../src/base/control-limits.ts";
 import { formatHostPort, type HostPort } from "../../../src/base/host-port.ts";
 import { silentLog } from "../../../src/base/log.ts";
@@ -125,6 +125,38 @@ it("where a forgotten node had been somebody else answered: that was said as an 
   await until(() => errors.length > 0, "an error");
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(errors).toEqual(["a peer cannot be spoken with"]);
+});
+
+describe.each([
+  [
+    "another cluster's node had the address of a forgotten one: without keys the two clusters became one",
+    "b",
+    1,
+  ],
+  ["a forgotten node is there again, or a new process of its name: the two see each other", "node-1", 2],
+])("%s", (_, name, seen) => {
+  it("is found out before anything is told", async () => {
+    const identity = newIdentity();
+    const peer = await ControlPlane.start({
+      ...{ listen: anyPort, seeds: [], name, role: "server", identity, log: silentLog },
+      self: () => ({ data: "127.0.0.1:7410", frames: { used: 0, free: 0, limit: 0 }, draining: false }),
+      port: new RecordingPort(),
+    });
+    cleanups.push(() => peer.close());
+    const relay = await relayTo(peer.address);
+    const table = tableThatForgot(relay.address);
+    const timing = { ...controlTiming, heartbeatMs: 1, backoffMsMax: 1 };
+    const gossiper = new Gossiper({ table, seeds: [], key: null, prng: new Prng(1), timing, log: silentLog });
+    cleanups.push(() => gossiper.close());
+    const beating = setInterval(() => gossiper.beat(performance.now()), 1);
+    cleanups.push(() => clearInterval(beating));
+    await until(() => relay.made() > 0, "a connection");
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(peer.status().nodes.length).toBe(seen);
+    expect(table.nodes().length).toBe(seen);
+    // Nor is it asked again.
+    expect(relay.made()).toBe(1);
+  });
 });
 
 it("a node that left waited for one that was long forgotten", async () => {
