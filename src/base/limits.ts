@@ -106,8 +106,9 @@ export const limits = {
   nbdIdleUnderContentionMsMax: 30_000,
   /** Whether anybody is there still is asked of the system's tables once a connection is stalled for so long … */
   stalledMsBeforeLook: 1_000,
-  /** … and then so often at most. */
+  /** … and then so often at most, for all of them, and after so many times what the last look took. */
   msBetweenLooks: 10,
+  looksApart: 10,
   /** A client must have chosen an export within this time. */
   nbdNegotiationMsMax: 10_000,
   /** Extents in one answer to BLOCK_STATUS, slots looked at for it, and for all of one turn. */

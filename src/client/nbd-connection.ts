@@ -26,8 +26,11 @@ export interface NbdConnectionPort {
   readonly peer?: string;
   /** The session can take bytes again that it left. */
   resume(): void;
-  /** A socket that is not read does not say that nobody is there any more: finds out, and ends it if so. */
-  probe?(): void;
+  /**
+   * A socket that is not read does not say that nobody is there any more: finds out, and ends it if so; `atOnce` even
+   * if it costs something, which is else only done now and then.
+   */
+  probe?(atOnce?: boolean): void;
   /** The session is over: send what is queued, then close. */
   finish(): void;
   /** Close at once: what is queued is not whole. */
@@ -129,6 +132,11 @@ export class NbdConnection implements NbdHandler, Admitted {
   /** The socket is gone. */
   disconnected(): void {
     this.session.disconnected();
+  }
+
+  /** Another client comes, perhaps after this one has gone: its writes are not to be undone by what waits here. */
+  otherComes(): void {
+    this.#port.probe?.(true);
   }
 
   /** Time passes: since the last tick `ranMs`, and `stillMs` in which the client itself did not run. */

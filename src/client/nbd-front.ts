@@ -78,6 +78,7 @@ export class NbdFront {
   }
 
   connect(out: OutQueue, port: NbdConnectionPort, nowMs: number): NbdConnection {
+    for (const other of this.#connections) other.otherComes();
     const connection = new NbdConnection(this, out, this.#exports, port, nowMs);
     this.#connections.add(connection);
     return connection;

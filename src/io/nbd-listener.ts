@@ -9,6 +9,7 @@ import type { Notice } from "../base/log.ts";
 import { OutQueue } from "../base/out-queue.ts";
 import type { NbdConnection } from "../client/nbd-connection.ts";
 import type { NbdFront } from "../client/nbd-front.ts";
+import { expireLooks } from "./peer-closed.ts";
 import { adoptRaw } from "./raw-socket.ts";
 import type { ReceiveRegion } from "./receive-region.ts";
 import { type StreamHandler, StreamSocket } from "./stream-socket.ts";
@@ -89,11 +90,12 @@ export class NbdListener {
     const port = {
       peer: this.#path ?? addressOf(accepted),
       resume: () => socket.resume(),
-      probe: () => socket.probe(),
+      probe: (atOnce?: boolean) => socket.probe(atOnce),
       finish: () => socket.finish(),
       destroy: (error: Error) => socket.destroy(error),
     };
     let connection: NbdConnection;
+    expireLooks();
     try {
       connection = front.connect(out, port, nowMs());
     } catch (error) {

@@ -56,8 +56,10 @@ export class StreamSocket {
   #carry: Block | undefined;
   #carryFrom = 0;
   #carryTo = 0;
-  /** When the system may be asked next whether anybody is there. */
+  /** From when on the system may be asked whether anybody is there. */
   #lookMs = 0;
+  /** The other side sends nothing more and waits for answers. */
+  #inputEnded = false;
   #writingBytes = 0;
   #finishing = false;
   #ended = false;
@@ -90,6 +92,7 @@ export class StreamSocket {
       this.#error = error;
     });
     socket.on("end", () => {
+      this.#inputEnded = true;
       if (this.#finishing || this.#handler.inputEnded?.() === true) return;
       // What is still queued can only go to a peer that reads; both sides of our own protocols close whole.
       this.destroy();
@@ -235,17 +238,17 @@ export class StreamSocket {
   }
 
   /**
-   * While bytes are carried over the socket is not read, and its end not seen: ends it if a write of nothing fails,
-   * which tells of a Unix socket whose peer has closed, and of TCP once it was reset. Of TCP that was closed in order
-   * the system's tables tell, which cost more to ask: not for a short wait, nor for each probe.
+   * While bytes are carried over, or after the other side's last, the socket is not read, and its end not seen: ends it
+   * if a write of nothing fails, which tells of a Unix socket whose peer has closed, and of TCP once it was reset. Of
+   * TCP that was closed in order the system's tables tell, which cost more to ask: `atOnce`, or not for a short wait.
    */
-  probe(): void {
-    if (this.#carry === undefined || this.#ended) return;
+  probe(atOnce = false): void {
+    const stalled = this.#carry !== undefined;
+    if (this.#ended || !(stalled || this.#inputEnded)) return;
     const outcome = this.#writingBytes > 0 ? undefined : this.#writer?.write(NOTHING, nobodyWaits);
     if (typeof outcome === "object") return this.#failed(outcome.status);
-    const nowMs = performance.now();
-    if (nowMs < this.#lookMs) return;
-    this.#lookMs = nowMs + limits.msBetweenLooks;
+    // Who sends nothing more looks there like one who has closed.
+    if (!stalled || !(atOnce || performance.now() >= this.#lookMs)) return;
     if (hasPeerClosed(this.#socket!)) this.destroy(new Error("the other side has closed"));
   }
 

@@ -13,10 +13,19 @@ export class ForgottenNodes {
     return this.#records.values();
   }
 
+  has(identity: string): boolean {
+    return this.#records.has(identity);
+  }
+
   add(record: NodeRecord): void {
     const [oldest] = this.#records.keys();
     if (oldest !== undefined && this.#records.size >= this.countMax) this.#records.delete(oldest);
     this.#records.set(record.identity, record);
+  }
+
+  /** Somebody else has the address. */
+  strangerAt(control: string): void {
+    for (const [key, other] of this.#records) if (other.control === control) this.#records.delete(key);
   }
 
   /** A node is heard of: it is not to be looked for, nor are those whose place or name it has. */

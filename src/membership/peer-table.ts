@@ -9,7 +9,7 @@ import type { GoneReason, MembershipPort } from "./membership-port.ts";
 import type { ClientFigures, FrameCounts, NodeRecord, ScrubFigures, SelfState } from "./node-record.ts";
 import { parseNodeRecord } from "./parse-record.ts";
 import { isSameAddress, sameButHeartbeat, sortKey } from "./record-comparison.ts";
-import type { SeenState } from "./status-document.ts";
+import { parseStatusDocument, type SeenState } from "./status-document.ts";
 import { Tombstones } from "./tombstones.ts";
 
 export type TableTiming = Pick<
@@ -153,14 +153,18 @@ export class PeerTable {
    * forgotten.
    */
   gossipTargets(count: number): NodeRecord[] {
-    const likely: NodeRecord[] = [];
     const unlikely: NodeRecord[] = [...this.#forgotten.records];
-    for (const entry of this.#entries.values()) {
-      (entry.health === "down" ? unlikely : likely).push(entry.record);
-    }
+    for (const entry of this.#entries.values()) if (entry.health === "down") unlikely.push(entry.record);
+    if (unlikely.length === 0 || !this.#prng.chance(0.125)) return this.farewellTargets(count);
+    const one = unlikely[this.#prng.below(unlikely.length)];
+    return [one, ...this.farewellTargets(count - 1)];
+  }
+
+  /** Up to `count` nodes to tell of this one's end, at random: who leaves does not wait for those that are silent. */
+  farewellTargets(count: number): NodeRecord[] {
+    const likely: NodeRecord[] = [];
+    for (const entry of this.#entries.values()) if (entry.health !== "down") likely.push(entry.record);
     const chosen: NodeRecord[] = [];
-    if (unlikely.length > 0 && this.#prng.chance(0.125))
-      chosen.push(unlikely[this.#prng.below(unlikely.length)]);
     while (chosen.length < count && likely.length > 0) {
       const at = this.#prng.below(likely.length);
       chosen.push(likely[at]);
@@ -168,6 +172,26 @@ export class PeerTable {
       likely.pop();
     }
     return chosen;
+  }
+
+  isForgotten(identity: string): boolean {
+    return this.#forgotten.has(identity);
+  }
+
+  /** Whether a foreign status is told by a node of this name, as by one that was restarted. */
+  isStatusOf({ name, role }: NodeRecord, document: unknown): boolean {
+    try {
+      const { self, nodes } = parseStatusDocument(document);
+      return self === name && nodes[0]?.role === role;
+    } catch (error) {
+      if (error instanceof InvalidRecordError) return false;
+      throw error;
+    }
+  }
+
+  /** At this address answers who is none of the cluster: a node that was forgotten there is not looked for. */
+  strangerAt(control: string): void {
+    this.#forgotten.strangerAt(control);
   }
 
   /** Every known node, this one first, the rest by role, name and identity. */

@@ -3,6 +3,7 @@ import { controlLimits } from "../../base/control-limits.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../../base/host-port.ts";
 import type { Log } from "../../base/log.ts";
 import type { Prng } from "../../base/prng.ts";
+import type { NodeRecord } from "../../membership/node-record.ts";
 import type { PeerTable } from "../../membership/peer-table.ts";
 import type { ClusterKey } from "../cluster-key.ts";
 import { ControlClient } from "./control-client.ts";
@@ -61,7 +62,8 @@ export class Gossiper {
       void this.#exchange(seed.address, nowMs, seed);
     }
     for (const record of table.gossipTargets(peersPerBeat)) {
-      void this.#exchange(parseHostPort(record.control), nowMs, null);
+      const sought = table.isForgotten(record.identity) ? record : null;
+      void this.#exchange(parseHostPort(record.control), nowMs, null, sought);
     }
     this.#closeUnused(nowMs);
   }
@@ -69,7 +71,7 @@ export class Gossiper {
   /** Tells some peers the present table once more, for a node that leaves; waits for them within `leaveMs`. */
   async farewell(): Promise<void> {
     const { table, timing } = this.#options;
-    const targets = table.gossipTargets(farewellsMax);
+    const targets = table.farewellTargets(farewellsMax);
     const told = targets.map((record) =>
       this.#exchange(parseHostPort(record.control), Number.POSITIVE_INFINITY, null),
     );
@@ -92,8 +94,17 @@ export class Gossiper {
     this.reconnect();
   }
 
-  /** Never rejects. @param nowMs Infinity to disregard backoff and exchanges under way */
-  async #exchange(address: HostPort, nowMs: number, seed: Seed | null): Promise<void> {
+  /**
+   * Never rejects.
+   * @param nowMs Infinity to disregard backoff and exchanges under way
+   * @param sought whose table alone is wanted there
+   */
+  async #exchange(
+    address: HostPort,
+    nowMs: number,
+    seed: Seed | null,
+    sought: NodeRecord | null = null,
+  ): Promise<void> {
     const link = this.#linkTo(address);
     if (this.#closed || link === null || nowMs < link.retryAtMs) return;
     if (link.busy && nowMs !== Number.POSITIVE_INFINITY) return;
@@ -102,6 +113,7 @@ export class Gossiper {
     try {
       const client = await this.#connected(link);
       const { table } = this.#options;
+      if (sought !== null && !table.isStatusOf(sought, await client.status())) return this.#metStranger(link);
       const reply = await client.gossip(table.self.identity, table.toGossip());
       if (this.#closed) return;
       link.failures = 0;
@@ -151,8 +163,15 @@ export class Gossiper {
     link.retryAtMs = performance.now() + this.#options.timing.backoffMsMax;
   }
 
+  /** A forgotten node's address may be another cluster's by now: without a key the two would become one. */
+  #metStranger(link: Link): void {
+    link.client?.close();
+    link.client = null;
+    this.#options.table.strangerAt(formatHostPort(link.address));
+  }
+
   #failed(link: Link, error: unknown, seed: Seed | null): void {
-    const { timing, prng, log } = this.#options;
+    const { table, timing, prng, log } = this.#options;
     const backoffMs = Math.min(timing.heartbeatMs * 2 ** Math.min(link.failures, 10), timing.backoffMsMax);
     link.retryAtMs = performance.now() + backoffMs * (0.5 + prng.below(1000) / 1000);
     link.failures++;
@@ -163,6 +182,7 @@ export class Gossiper {
     };
     if (error instanceof ControlError && !error.retry) {
       log.error("a peer cannot be spoken with", fields);
+      table.strangerAt(fields.peer);
     } else if (seed !== null) {
       log.warn("peer is not there yet; it will be tried again until it is", fields);
     } else {

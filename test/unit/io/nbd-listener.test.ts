@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type fs from "node:fs";
 import { readFileSync } from "node:fs";
 import net from "node:net";
 import { setTimeout } from "node:timers/promises";
@@ -13,6 +14,15 @@ import { memoryServer, nbdRequest, pageOf, TestClient } from "../../support/core
 import { NbdPipe } from "../../support/nbd-pipe.ts";
 import { nbd, type RawAddress, RawNbd } from "../../support/raw-nbd.ts";
 import { Scratch } from "../../support/scratch.ts";
+
+vi.mock("node:fs", async (original) => {
+  const real = await original<typeof fs>();
+  return { ...real, readFileSync: vi.fn(real.readFileSync) };
+});
+
+/** How often the table of TCP connections was read. */
+const tableReads = (): number =>
+  vi.mocked(readFileSync).mock.calls.filter(([path]) => path === "/proc/self/net/tcp").length;
 
 const ends: (() => void)[] = [];
 afterEach(() => {
@@ -132,8 +142,6 @@ async function goneWhileWaiting(at: RawAddress, carryPool: HeapBlockPool): Promi
   const gone = await NbdPipe.connect(at);
   gone.request(write(0, Buffer.alloc(8 * 4096, "gone"))).catch(() => {});
   await expect.poll(() => carryPool.taken).toBe(1);
-  // Of TCP the system is not asked before.
-  if ("port" in at) await setTimeout(limits.stalledMsBeforeLook);
   gone.close();
   return slow;
 }
@@ -182,9 +190,47 @@ test.each(kinds)(
       client.front.tick(0);
       return client.front.connections;
     };
-    await expect.poll(left).toBe(1);
+    // Of TCP the system is not asked before long.
+    await expect.poll(left, { timeout: 5 * limits.stalledMsBeforeLook }).toBe(1);
   },
 );
+
+test("many clients were stalled: the table of all connections was read for each, and nothing else done", async () => {
+  const client = new TestClient({ frames: 8 });
+  const carryPool = newCarryPool();
+  const at = await listening("TCP", client, carryPool);
+  const slow = await RawNbd.ready(at);
+  slow.write(nbdRequest(nbd.command.write, 63 * 4096, 4096));
+  for (let n = 1; n <= 4; n += 1) {
+    const stalled = await NbdPipe.connect(at);
+    stalled.request(write(8 * n, Buffer.alloc(8 * 4096))).catch(() => {});
+  }
+  await expect.poll(() => carryPool.taken).toBe(4);
+  await setTimeout(limits.stalledMsBeforeLook);
+  const before = tableReads();
+  client.front.tick(0);
+  expect(tableReads() - before).toBe(1);
+});
+
+test("DISC came, then the end of all, while requests wait for room that nobody makes: it is forgotten", async () => {
+  const client = new TestClient();
+  const path = socketPath();
+  await listener(client, { address: { path } });
+  const leaving = await RawNbd.ready({ path });
+  leaving.write(nbdRequest(nbd.command.write, 0, 4096), Buffer.from(pageOf(1)));
+  leaving.write(nbdRequest(nbd.command.disconnect, 0, 0));
+  leaving.socket.end();
+  await once(leaving.socket, "finish");
+  await setTimeout(100);
+  client.front.tick(0);
+  expect(client.front.connections).toBe(1);
+  leaving.socket.destroy();
+  const left = () => {
+    client.front.tick(0);
+    return client.front.connections;
+  };
+  await expect.poll(left).toBe(0);
+});
 
 test("DISC came, then the end of what the client sends, as libnbd does it: its requests were dropped", async () => {
   const client = new TestClient();
