@@ -63,6 +63,28 @@ it("the XOR of pages is given up for one frame, if there is no more than that", 
   expect(states(rig)).toEqual([GroupState.BARE, GroupState.BARE]);
 });
 
+it("the XOR of a page was given up that had counted as protected when its server stood last", () => {
+  const rig = new ParityRig({ accumulators: 64 });
+  rig.serve(...SERVERS);
+  for (const slot of [10, 20]) rig.protectPair(slot, slot + 1);
+  for (const slot of [10, 20]) rig.redundancy.pageDead(slot);
+  const p = rig.server("p");
+  p.report({ free: 0, limit: 100, used: 90 });
+  rig.hold(2, "c");
+  rig.hold(3, "d");
+  rig.redundancy.tick(1_000);
+  p.report({ free: 10, limit: 100, used: 80 });
+  rig.hold(6, "c");
+  rig.hold(7, "d");
+  rig.redundancy.flush(1_002);
+  expect(rig.unprotected).toBe(0);
+  for (const name of SERVERS) rig.server(name).answered(1, 1_002);
+  p.report({ free: 0, limit: 100, used: 90 });
+  rig.redundancy.flush(1_004);
+  expect(rig.port.operations).toEqual([]);
+  expect(states(rig)).toEqual([GroupState.CLOSING, GroupState.CLOSING]);
+});
+
 it("pages that took places of dead ones left no turn to what a loss left to be mended", () => {
   const rig = stuckGroup(4, 10, 10);
   rig.redundancy.tick(3_000);
