@@ -67,10 +67,14 @@ export class Holder {
     return this.unackedPages > 0 && !this.hasFrame;
   }
 
-  /** A frame is left by what is on its way to it, as far as known: one perhaps that only COMPOSE may take. */
-  get hasFrame(): boolean {
+  /** Frames left by what is on its way to it, as far as known: some perhaps that only COMPOSE may take. */
+  get framesLeft(): number {
     const { limit, used } = this.#capacity;
-    return limit - used > this.unackedPages;
+    return limit - used - this.unackedPages;
+  }
+
+  get hasFrame(): boolean {
+    return this.framesLeft > 0;
   }
 
   /** Less than a sixteenth of its frames are free. */

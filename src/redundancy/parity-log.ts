@@ -295,6 +295,7 @@ export class ParityLog {
   flush(nowMs: number): void {
     this.#nowMs = nowMs;
     if (this.#someDead) this.#sweep();
+    this.#noteRoom();
     const waits = this.#fresh < this.#heldBack && nowMs - this.#firstToSendMs < HELD_BACK_MS;
     if (waits && !this.#hurry) return;
     let stuck = 0;
@@ -309,6 +310,13 @@ export class ParityLog {
       else if (!this.#sendAll(lane)) this.#hurry = true;
     }
     if (this.#options.mirror) this.#shed(stuck - this.#port.accumulators * STUCK_SHARE);
+  }
+
+  /** Where somebody takes the parity of a lane now, its pages count as protected, if only until they are sent. */
+  #noteRoom(): void {
+    const never = Number.POSITIVE_INFINITY;
+    for (const lane of this.#lanes.all)
+      if (lane.stuckMs < never && !this.#nobodyTakes(lane)) lane.stuckMs = never;
   }
 
   /** Sends what it can, the oldest first; true if that is all. */

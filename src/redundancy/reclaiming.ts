@@ -6,6 +6,7 @@ import { BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
+import type { Pace } from "./pace.ts";
 import type { Parting } from "./parting.ts";
 import type { Reach } from "./reach.ts";
 import type { RedundancyPort } from "./redundancy.ts";
@@ -25,6 +26,7 @@ export interface ReclaimingOptions {
   reach: Reach;
   standing: Standing;
   parting: Parting;
+  pace: Pace;
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
   /** After one that found no frame for its parity page, none is begun for so long. */

@@ -4,6 +4,7 @@ import { BARE, BY_LIVE, type GroupLists } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
 import type { Operation, OperationPool } from "./operation.ts";
 import type { OperationPlans } from "./operation-plans.ts";
+import type { Pace } from "./pace.ts";
 import type { Parting } from "./parting.ts";
 import type { Reach } from "./reach.ts";
 import type { RedundancyPort } from "./redundancy.ts";
@@ -25,6 +26,7 @@ export interface RefillingOptions {
   reach: Reach;
   standing: Standing;
   parting: Parting;
+  pace: Pace;
   /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
   isWhole: (group: number) => boolean;
   /** True if it is known which page of the group is wrong. */
@@ -49,7 +51,8 @@ export interface RefillingOptions {
 export class Refilling {
   readonly #options: RefillingOptions;
   readonly #groups: GroupTable;
-  /** Groups that members of the one that is looked at can join. */
+  /** Slots of the closed group that is looked at, and the groups that their pages can join. */
+  readonly #slots: number[] = [];
   readonly #places: number[] = [];
   #looksLeft = LOOKED_AT_A_TICK;
 
@@ -75,8 +78,9 @@ export class Refilling {
   }
 
   get #mayBegin(): boolean {
-    const { operations, port } = this.#options;
-    return this.#looksLeft > 0 && operations.underWay * 2 < operations.size && port.table.someParityComposes;
+    const { operations, port, pace } = this.#options;
+    if (this.#looksLeft <= 0 || pace.isSpent) return false;
+    return operations.underWay * 2 < operations.size && port.table.someParityComposes;
   }
 
   /** Pages of a bare group take the places that there are: each by itself where they do not fit together. */
@@ -85,28 +89,66 @@ export class Refilling {
     this.#places.length = 0;
     const together = this.#placeFor(groups.first(group), groups.last(group));
     if (together !== NONE) return this.#join(group, together);
+    if (groups.count[group] === 1) return;
     for (let m = groups.last(group) - 1; m >= groups.first(group) && this.#mayBegin; m -= 1) {
-      const place = groups.count[group]! > 1 ? this.#placeFor(m, m + 1) : NONE;
-      if (place !== NONE) this.#join(this.#options.parting.goOwnWay(m), place);
+      const place = this.#placeFor(m, m + 1);
+      if (place !== NONE) this.#joinAlone(m, place);
     }
   }
 
-  /** A closed group becomes bare, if there is a place for each of its pages; false if not. */
+  /**
+   * A closed group becomes bare, if there is a place for each of its pages; false if not. Nothing protects those that
+   * wait for a frame or an operation from then on: there have to be enough, or as many as there ever are.
+   */
   #unstickOne(): boolean {
-    const { stuck, unstick, isWrong } = this.#options;
-    const groups = this.#groups;
+    const { stuck, unstick, isWrong, operations } = this.#options;
     const group = stuck();
-    if (group === NONE || isWrong(group)) return false;
+    if (group === NONE || isWrong(group) || !this.#findPlaces(group)) return false;
+    if (operations.underWay > 0 && !this.#allMayBegin) return false;
+    unstick(group);
+    for (let i = 0; i < this.#slots.length; i += 1) {
+      const place = this.#places[i]!;
+      const hasOperation = operations.underWay < operations.size;
+      if (hasOperation && this.#serverOf(place).hasFrame)
+        this.#joinAlone(this.#groups.liveOf(this.#slots[i]!), place);
+    }
+    return true;
+  }
+
+  /** True if each live page of the group has a place of its own. */
+  #findPlaces(group: number): boolean {
+    const groups = this.#groups;
+    this.#slots.length = 0;
     this.#places.length = 0;
     for (let m = groups.first(group); m < groups.last(group); m += 1) {
       if (groups.alive[m] === 0) continue;
       const place = this.#placeFor(m, m + 1);
       if (place === NONE) return false;
+      this.#slots.push(groups.slot[m]!);
       this.#places.push(place);
     }
-    unstick(group);
-    this.#refillWith(group);
     return true;
+  }
+
+  /** True if there are operations, and frames on their servers, for all places found. */
+  get #allMayBegin(): boolean {
+    const { operations } = this.#options;
+    if (operations.underWay + this.#places.length > operations.size) return false;
+    for (const place of this.#places)
+      if (this.#serverOf(place).framesLeft < this.#placesOn(place)) return false;
+    return true;
+  }
+
+  /** How many of the places found are on this one's server. */
+  #placesOn(place: number): number {
+    const { parityHolder } = this.#groups;
+    let places = 0;
+    for (const other of this.#places) if (parityHolder[other] === parityHolder[place]) places += 1;
+    return places;
+  }
+
+  #serverOf(group: number): Holder {
+    return this.#options.port.table.at(this.#groups.parityHolder[group]!);
   }
 
   /** A protected group that these members of another can join, the fullest that there is; or NONE. */
@@ -130,8 +172,8 @@ export class Refilling {
     if (this.#places.includes(group)) return false;
     for (let m = from; m < to; m += 1) if (this.#hasLiveOn(group, groups.holder[m]!)) return false;
     if (doubts.knows(group) || !isWhole(group)) return false;
-    const server = port.table.at(groups.parityHolder[group]!);
-    if (!port.takesPages(server) || !reach.isClearFor(server, group)) return false;
+    const server = this.#serverOf(group);
+    if (!server.hasFrame || !port.takesPages(server) || !reach.isClearFor(server, group)) return false;
     return reach.isClearFor(server, groups.groupOf(from));
   }
 
@@ -142,11 +184,17 @@ export class Refilling {
     return false;
   }
 
+  /** The member of a bare group joins a protected one, without the rest. */
+  #joinAlone(member: number, place: number): void {
+    const group = this.#groups.groupOf(member);
+    const own = this.#groups.count[group] === 1 ? group : this.#options.parting.goOwnWay(member);
+    this.#join(own, place);
+  }
+
   /** The members of a bare group join a protected one. */
   #join(group: number, place: number): void {
-    const { port, plans, newGroup, begin } = this.#options;
-    const server = port.table.at(this.#groups.parityHolder[place]!);
-    if (!server.hasFrame) return;
+    const { plans, newGroup, begin } = this.#options;
+    const server = this.#serverOf(place);
     const operation = newGroup(server);
     plans.include(operation, place);
     plans.include(operation, group, true);
