@@ -67,14 +67,10 @@ export class Holder {
     return this.unackedPages > 0 && !this.hasFrame;
   }
 
-  /** Frames left by what is on its way to it, as far as known: some perhaps that only COMPOSE may take. */
-  get framesLeft(): number {
-    const { limit, used } = this.#capacity;
-    return limit - used - this.unackedPages;
-  }
-
+  /** A frame is left by what is on its way to it, as far as known: one perhaps that only COMPOSE may take. */
   get hasFrame(): boolean {
-    return this.framesLeft > 0;
+    const { limit, used } = this.#capacity;
+    return limit - used > this.unackedPages;
   }
 
   /** Less than a sixteenth of its frames are free. */

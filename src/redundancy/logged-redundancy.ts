@@ -59,8 +59,6 @@ export class LoggedRedundancy implements Redundancy {
       mirror: mode === "mirror",
       close: (group, accumulator) => this.#log.adopt(group, accumulator),
       closeOpen: (group) => this.#log.close(group),
-      stuck: () => this.#log.nextStuck(),
-      unstick: (group) => this.#log.giveUp(group),
       isWrong: (group) => this.#mismatches.has(group),
     });
     this.#mismatches = new Mismatches({

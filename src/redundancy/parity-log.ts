@@ -16,9 +16,6 @@ const STUCK_SHARE = 0.25;
 /** Positions along the ring that count as a lead. */
 const LEAD_MAX = 32;
 
-/** Groups in a queue looked at, for one whose XOR may be given up. */
-const STUCK_LOOKED_AT = 16;
-
 /** Writes wait for parity servers no longer than so. */
 const PARITY_PATIENCE_MS = 100;
 
@@ -73,8 +70,6 @@ export class ParityLog {
   #firstToSendMs = 0;
   /** Somebody waits for what is to be sent. */
   #hurry = false;
-  /** Where in a queue what is stuck was looked for last. */
-  #nextStuck = 0;
   readonly #heldBack: number;
   /** When parity was acknowledged last. */
   #heldMs = 0;
@@ -354,48 +349,13 @@ export class ParityLog {
         const group = lane.queue[at]!;
         // Where the page itself is out of reach, or not as it should be, the accumulator may be all that is left of it.
         if (!this.#options.isHeld(group) || !this.#stoodSince(group, lane)) continue;
+        lane.queue.splice(at, 1);
         left -= 1;
-        this.giveUp(group);
+        this.#unsettle(group);
+        this.#groups.setState(group, GroupState.BARE);
+        this.#options.settled(group);
       }
     }
-  }
-
-  /** The XOR of a closed group that is in a queue is given up: it is bare from here on. */
-  giveUp(group: number): void {
-    const { queue } = this.#lanes.of(group);
-    queue.splice(queue.lastIndexOf(group), 1);
-    this.#unsettle(group);
-    this.#groups.setState(group, GroupState.BARE);
-    this.#options.settled(group);
-  }
-
-  /**
-   * parity: of the closed groups that nobody takes, the next one whose pages need not be made of what the client has,
-   * and have counted as unprotected for some time; or NONE.
-   */
-  nextStuck(): number {
-    for (const lane of this.#lanes.all) {
-      if (!this.#nobodyTakes(lane)) continue;
-      for (let i = Math.min(lane.queue.length, STUCK_LOOKED_AT); i > 0; i -= 1) {
-        this.#nextStuck = (this.#nextStuck + 1) % lane.queue.length;
-        const group = lane.queue[this.#nextStuck]!;
-        if (this.#groups.live[group]! > 0 && this.#allStood(group, lane)) return group;
-      }
-    }
-    return NONE;
-  }
-
-  /** True if all live pages of the group are there, as far as known, and `#stoodSince`. */
-  #allStood(group: number, { stuckMs }: Lane): boolean {
-    const groups = this.#groups;
-    const sinceMs = Math.max(stuckMs, this.#waitsMs[groups.accumulator[group]!]!);
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (groups.alive[m] === 0) continue;
-      const holder = groups.holder[m]!;
-      const isThere = this.#port.isLinked(holder) && groups.isSeen(m);
-      if (!isThere || this.#port.table.at(holder).stoodMs <= sinceMs) return false;
-    }
-    return true;
   }
 
   /**

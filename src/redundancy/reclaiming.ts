@@ -40,9 +40,6 @@ export interface ReclaimingOptions {
   start: (operation: Operation, server: Holder) => boolean;
   /** As `start`, at the rate of what mends. */
   begin: (operation: Operation, server: Holder) => boolean;
-  /** A closed group whose XOR is still with the client, since nobody takes it, and may be given up; or NONE. */
-  stuck: () => number;
-  unstick: (group: number) => void;
 }
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */

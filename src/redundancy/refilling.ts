@@ -29,12 +29,6 @@ export interface RefillingOptions {
   pace: Pace;
   /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
   isWhole: (group: number) => boolean;
-  /** True if it is known which page of the group is wrong. */
-  isWrong: (group: number) => boolean;
-  /** A closed group that nobody takes the parity of, and that may be `unstuck`: another one each time; or NONE. */
-  stuck: () => number;
-  /** The client's XOR of this group is given up: it is bare from here on. */
-  unstick: (group: number) => void;
   /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
   begin: (operation: Operation, server: Holder) => boolean;
@@ -51,9 +45,6 @@ export interface RefillingOptions {
 export class Refilling {
   readonly #options: RefillingOptions;
   readonly #groups: GroupTable;
-  /** Slots of the closed group that is looked at, and the groups that their pages can join. */
-  readonly #slots: number[] = [];
-  readonly #places: number[] = [];
   #looksLeft = LOOKED_AT_A_TICK;
 
   constructor(options: RefillingOptions) {
@@ -74,7 +65,6 @@ export class Refilling {
       lists.rotate(group);
       if (!doubts.knows(group) && standing.livesLinked(group)) this.#refillWith(group);
     }
-    while (this.#mayBegin && this.#unstickOne());
   }
 
   get #mayBegin(): boolean {
@@ -86,7 +76,6 @@ export class Refilling {
   /** Pages of a bare group take the places that there are: each by itself where they do not fit together. */
   #refillWith(group: number): void {
     const groups = this.#groups;
-    this.#places.length = 0;
     const together = this.#placeFor(groups.first(group), groups.last(group));
     if (together !== NONE) return this.#join(group, together);
     if (groups.count[group] === 1) return;
@@ -94,57 +83,6 @@ export class Refilling {
       const place = this.#placeFor(m, m + 1);
       if (place !== NONE) this.#joinAlone(m, place);
     }
-  }
-
-  /**
-   * A closed group becomes bare, if there is a place for each of its pages; false if not. Nothing protects those that
-   * wait for a frame or an operation from then on: there have to be enough, or as many as there ever are.
-   */
-  #unstickOne(): boolean {
-    const { stuck, unstick, isWrong, operations } = this.#options;
-    const group = stuck();
-    if (group === NONE || isWrong(group) || !this.#findPlaces(group)) return false;
-    if (operations.underWay > 0 && !this.#allMayBegin) return false;
-    unstick(group);
-    for (let i = 0; i < this.#slots.length; i += 1) {
-      const place = this.#places[i]!;
-      const hasOperation = operations.underWay < operations.size;
-      if (hasOperation && this.#serverOf(place).hasFrame)
-        this.#joinAlone(this.#groups.liveOf(this.#slots[i]!), place);
-    }
-    return true;
-  }
-
-  /** True if each live page of the group has a place of its own. */
-  #findPlaces(group: number): boolean {
-    const groups = this.#groups;
-    this.#slots.length = 0;
-    this.#places.length = 0;
-    for (let m = groups.first(group); m < groups.last(group); m += 1) {
-      if (groups.alive[m] === 0) continue;
-      const place = this.#placeFor(m, m + 1);
-      if (place === NONE) return false;
-      this.#slots.push(groups.slot[m]!);
-      this.#places.push(place);
-    }
-    return true;
-  }
-
-  /** True if there are operations, and frames on their servers, for all places found. */
-  get #allMayBegin(): boolean {
-    const { operations } = this.#options;
-    if (operations.underWay + this.#places.length > operations.size) return false;
-    for (const place of this.#places)
-      if (this.#serverOf(place).framesLeft < this.#placesOn(place)) return false;
-    return true;
-  }
-
-  /** How many of the places found are on this one's server. */
-  #placesOn(place: number): number {
-    const { parityHolder } = this.#groups;
-    let places = 0;
-    for (const other of this.#places) if (parityHolder[other] === parityHolder[place]) places += 1;
-    return places;
   }
 
   #serverOf(group: number): Holder {
@@ -169,7 +107,6 @@ export class Refilling {
   #isPlace(group: number, from: number, to: number): boolean {
     const { port, doubts, reach, isWhole } = this.#options;
     const groups = this.#groups;
-    if (this.#places.includes(group)) return false;
     for (let m = from; m < to; m += 1) if (this.#hasLiveOn(group, groups.holder[m]!)) return false;
     if (doubts.knows(group) || !isWhole(group)) return false;
     const server = this.#serverOf(group);

@@ -19,10 +19,6 @@ export interface ReprotectionOptions {
   close: (group: number, accumulator: number) => void;
   /** No more pages join this open group: its parity is sent. */
   closeOpen: (group: number) => void;
-  /** A closed group that nobody takes the parity of, and whose XOR may be given up, another one each time; or NONE. */
-  stuck: () => number;
-  /** That of this group is: it is bare from here on. */
-  unstick: (group: number) => void;
   /** True if it is known which page of the group is wrong. */
   isWrong: (group: number) => boolean;
 }

@@ -101,7 +101,7 @@ export class Reprotection {
       ...{ groups: options.groups, port: options.port, lists: this.#lists, plans: this.#plans },
       ...{ operations: this.#operations, doubts: this.doubts, reclaimShare: options.reclaimShare },
       ...{ retryMs: options.retryMs, reach: this.reach, standing: this.#standing, parting: this.#parting },
-      ...{ stuck: options.stuck, unstick: options.unstick, isWrong: options.isWrong, pace: this.#pace },
+      ...{ isWrong: options.isWrong, pace: this.#pace },
       isWhole: (group) => !this.review.isUnderWay || !this.#standing.isDegraded(group),
       newGroup: (server) => this.#newGroup(server),
       start: (operation, server) => this.#start(operation, server),
