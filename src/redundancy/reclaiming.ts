@@ -1,45 +1,22 @@
 import { ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
 import { CutOff } from "./cut-off.ts";
-import type { Doubts } from "./doubts.ts";
-import { BY_LIVE, type GroupLists } from "./group-lists.ts";
+import { BY_LIVE } from "./group-lists.ts";
 import { type GroupTable, NONE } from "./group-table.ts";
-import type { Operation, OperationPool } from "./operation.ts";
-import type { OperationPlans } from "./operation-plans.ts";
-import type { Pace } from "./pace.ts";
-import type { Parting } from "./parting.ts";
-import type { Reach } from "./reach.ts";
-import type { RedundancyPort } from "./redundancy.ts";
-import { Refilling } from "./refilling.ts";
-import type { Standing } from "./standing.ts";
+import type { Operation } from "./operation.ts";
+import { Refilling, type RefillingOptions } from "./refilling.ts";
 
 /** Groups looked at for one that goes with another. */
 export const LOOKED_AT = 48;
 
-export interface ReclaimingOptions {
-  groups: GroupTable;
-  port: RedundancyPort;
-  lists: GroupLists;
-  plans: OperationPlans;
-  operations: OperationPool;
-  doubts: Doubts;
-  reach: Reach;
-  standing: Standing;
-  parting: Parting;
-  pace: Pace;
+export interface ReclaimingOptions extends RefillingOptions {
   /** Frames beyond those of live pages, as a share of these, before groups are reclaimed. */
   reclaimShare: number;
   /** After one that found no frame for its parity page, none is begun for so long. */
   retryMs: number;
-  /** True if what the lists say of a group that is not degraded holds: not all may have been looked at. */
-  isWhole: (group: number) => boolean;
   /** True if it is known which page of the group is wrong: that is made anew first. */
   isWrong: (group: number) => boolean;
-  /** A COMPOSE of a new group on this server, without sources and members yet. */
-  newGroup: (server: Holder) => Operation;
   start: (operation: Operation, server: Holder) => boolean;
-  /** As `start`, at the rate of what mends. */
-  begin: (operation: Operation, server: Holder) => boolean;
 }
 
 /** Brings frames that no live page is in back: those of dead members, and of parity pages of small groups. */

@@ -31,6 +31,7 @@ export interface RefillingOptions {
   isWhole: (group: number) => boolean;
   /** A COMPOSE of a new group on this server, without sources and members yet. */
   newGroup: (server: Holder) => Operation;
+  /** Begins it, at the rate of what mends. */
   begin: (operation: Operation, server: Holder) => boolean;
 }
 
