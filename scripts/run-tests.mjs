@@ -46,7 +46,7 @@ function fail(text) {
 async function project(name, title) {
   say(title);
   const file = path.join(scratch, `${name}.json`);
-  process.env.NSWAP_TEST_REPORT = file;
+  process.env.TEST_REPORT_FILE = file;
   const status = await run("npx", [
     "vitest",
     "run",

@@ -1,4 +1,4 @@
-// Reporter for vitest: writes what run-tests.mjs counts, and why each failure was one, to the file NSWAP_TEST_REPORT.
+// Reporter for vitest: writes what run-tests.mjs counts, and why each failure was one, to the file TEST_REPORT_FILE.
 // The JSON of vitest's own reporter leaves out what befell the hooks of a `describe`.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
@@ -38,6 +38,6 @@ export default class TestReport {
       failures: failures.map(([where, errors]) => failureOf(where, errors)),
       notRun: [...named("skipped"), ...named("pending")].map(nameOf),
     };
-    writeFileSync(process.env.NSWAP_TEST_REPORT, JSON.stringify(report));
+    writeFileSync(process.env.TEST_REPORT_FILE, JSON.stringify(report));
   }
 }
