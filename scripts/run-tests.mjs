@@ -10,8 +10,15 @@ const failures = [];
 const ci = process.env.CI === "true";
 const scratch = mkdtempSync(path.join(tmpdir(), "nswap-test-"));
 let running;
+/** What runs is ended, and nothing more is begun. */
+let interrupted = false;
 
-for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => running?.kill(signal));
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.on(signal, () => {
+    interrupted = true;
+    running?.kill(signal);
+  });
+}
 
 function say(text) {
   console.log(`\n=== ${text}`);
@@ -20,6 +27,7 @@ function say(text) {
 /** Runs a command with its output shown; resolves to its exit status. */
 function run(command, args) {
   return new Promise((resolve) => {
+    if (interrupted) return resolve(1);
     running = spawn(command, args, { stdio: "inherit" });
     running.on("error", (error) => {
       console.error(`${command}: ${error.message}`);
