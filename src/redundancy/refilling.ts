@@ -36,10 +36,10 @@ export interface RefillingOptions {
 }
 
 /**
- * Where parity servers have no frame for one more group, pages that nothing protects take the places that dead members
- * have left in protected groups:
+ * Where parity servers have no frame for one more group, pages of bare groups take the places that dead members have
+ * left in protected ones:
  *
- *     page of a bare group, or of a closed one that nobody takes  +  protected group with few live ones  ->  COMPOSE
+ *     page of a bare group  +  protected group with few live ones  ->  COMPOSE
  *
  * That takes a frame of those that are kept for COMPOSE, until the old group is dropped.
  */
