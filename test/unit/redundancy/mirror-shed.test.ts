@@ -87,3 +87,28 @@ describe("copies that nobody takes were given up, although they were all that wa
     expect(redundancy.figures()).toEqual({ live: SLOTS.length, dead: 0, unprotected: SLOTS.length });
   });
 });
+
+it("a copy was given up that had counted as one for a moment, in which its page's server stood last", () => {
+  const port = new FakePort(64);
+  const redundancy = mirrorOver(port);
+  const [first, second] = [port.serve("a"), port.serve("b")];
+  const hold = (slot: number): void => redundancy.pageHeld(slot, 0, 100 + slot, 7, first);
+  for (let slot = 0; slot < 24; slot += 1) hold(slot);
+  redundancy.barrier();
+  redundancy.tick(100);
+  second.full = true;
+  for (const { accumulator } of port.puts.splice(0)) redundancy.parityReturned(accumulator);
+  redundancy.tick(1_000);
+  second.full = false;
+  // Copies wait for company before they are sent.
+  hold(30);
+  redundancy.flush(1_002);
+  expect(port.puts).toEqual([]);
+  const left = port.accumulatorsLeft;
+  expect(redundancy.figures().unprotected).toBe(0);
+  first.answered(1, 1_002);
+  second.full = true;
+  redundancy.tick(1_300);
+  redundancy.tick(2_000);
+  expect(port.accumulatorsLeft).toBe(left);
+});
