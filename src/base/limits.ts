@@ -176,8 +176,15 @@ export const limits = {
   dataRefusalsMax: 64,
   /** Largest store: 1 TiB of pages. */
   storeFramesMax: 2 ** 28,
-  /** Unit in which a memory server takes memory from the system. */
-  storeChunkBytes: 4 * MiB,
+  /**
+   * Most address space that a memory server takes at a time; the system gives memory to what of it is written to. With
+   * smaller chunks the collector, which counts them as garbage to come, would run over and over while a server fills.
+   */
+  storeChunkBytes: 1024 * MiB,
+  /** Where the system refuses that, half as much is asked for, and so on down to this. */
+  storeChunkBytesMin: 4 * MiB,
+  /** Unit in which a memory server lends memory. */
+  lendUnitBytes: 4 * MiB,
   /** How often a server looks at the memory of its machine. */
   memoryLookMs: 1_000,
   /** One that took no more pages takes them again when so much more than the reserve has been available … */

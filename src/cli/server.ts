@@ -46,7 +46,7 @@ export function capacityOf(
   if (given === undefined) {
     const { availableBytes } = memory;
     const share = Math.max(0, Math.min(availableBytes / 2, availableBytes - reserveBytes)) / among;
-    return Math.max(limits.storeChunkBytes, share - (share % limits.storeChunkBytes));
+    return Math.max(limits.lendUnitBytes, share - (share % limits.lendUnitBytes));
   }
   if (given * among > memory.totalBytes) {
     const most = formatSize(memory.totalBytes / among);

@@ -30,13 +30,13 @@ export class CapacityPolicy {
     return this.#short;
   }
 
-  /** The frames to lend from now on. @param backedFrames frames whose memory the server has taken */
-  look(availableBytes: number, backedFrames: number, nowMs: number): number {
+  /** The frames to lend from now on. @param touchedFrames frames that the system has given memory, once written to */
+  look(availableBytes: number, touchedFrames: number, nowMs: number): number {
     const spareBytes = availableBytes - this.#reserveBytes;
     if (this.#isShort(spareBytes, nowMs)) return 0;
-    const unit = limits.storeChunkBytes;
+    const unit = limits.lendUnitBytes;
     const moreFrames = (Math.max(0, Math.floor(spareBytes / unit)) * unit) / PAGE_BYTES;
-    return Math.min(this.#capacityFrames, backedFrames + moreFrames);
+    return Math.min(this.#capacityFrames, touchedFrames + moreFrames);
   }
 
   #isShort(spareBytes: number, nowMs: number): boolean {

@@ -1,18 +1,32 @@
 import { PAGE_BYTES } from "../base/page.ts";
 
-/** The bytes of the frames, in chunks that are taken from the system when first needed. */
+/**
+ * The bytes of the frames, in chunks of address space: the first at once, others when needed. The system gives memory
+ * to a page of it when that is first written to.
+ */
 export class FrameMemory {
   readonly #frames: number;
   readonly #chunkFrames: number;
   readonly #chunks: Uint8Array[] = [];
 
-  /** `frames` at most; a chunk is `chunkBytes` (the last one what is left). */
-  constructor(frames: number, chunkBytes: number) {
+  /**
+   * `frames` at most; a chunk is `chunkBytes` (the last one what is left), or half of that, or a quarter and so on down
+   * to `leastBytes`, if the system refuses more.
+   */
+  constructor(frames: number, chunkBytes: number, leastBytes = chunkBytes) {
     this.#frames = frames;
-    this.#chunkFrames = Math.max(1, Math.floor(chunkBytes / PAGE_BYTES));
+    let chunkFrames = Math.max(1, Math.floor(chunkBytes / PAGE_BYTES));
+    const least = Math.min(chunkFrames, Math.max(1, Math.floor(leastBytes / PAGE_BYTES)));
+    let first = allocated(Math.min(frames, chunkFrames));
+    while (first === undefined && chunkFrames > least) {
+      chunkFrames = Math.max(least, Math.floor(chunkFrames / 2));
+      first = allocated(Math.min(frames, chunkFrames));
+    }
+    this.#chunkFrames = chunkFrames;
+    if (first !== undefined) this.#chunks.push(first);
   }
 
-  /** Frames that have memory. */
+  /** Frames that have their place in a chunk. */
   get backed(): number {
     return Math.min(this.#frames, this.#chunks.length * this.#chunkFrames);
   }
@@ -21,13 +35,9 @@ export class FrameMemory {
   grow(): boolean {
     const frames = Math.min(this.#chunkFrames, this.#frames - this.backed);
     if (frames === 0) return false;
-    try {
-      this.#chunks.push(new Uint8Array(frames * PAGE_BYTES));
-    } catch (error) {
-      if (error instanceof RangeError) return false;
-      throw error;
-    }
-    return true;
+    const chunk = allocated(frames);
+    if (chunk !== undefined) this.#chunks.push(chunk);
+    return chunk !== undefined;
   }
 
   /** Copies bytes [start, end) to `position` of a frame, and on into its neighbours. */
@@ -46,5 +56,15 @@ export class FrameMemory {
     const chunk = this.#chunks[Math.floor(frame / this.#chunkFrames)]!;
     const from = (frame % this.#chunkFrames) * PAGE_BYTES;
     into.set(chunk.subarray(from, from + count * PAGE_BYTES), at);
+  }
+}
+
+/** So many frames, or undefined if the system refuses them. */
+function allocated(frames: number): Uint8Array | undefined {
+  try {
+    return new Uint8Array(frames * PAGE_BYTES);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }

@@ -83,7 +83,11 @@ export class FrameStore {
     this.#records = new FrameRecords(capacityFrames);
     this.#words = this.#records.words;
     this.#hash = new PageHash(this.#records, capacityFrames, options.hashSeed);
-    this.#memory = new FrameMemory(capacityFrames, options.chunkBytes ?? limits.storeChunkBytes);
+    this.#memory = new FrameMemory(
+      capacityFrames,
+      options.chunkBytes ?? limits.storeChunkBytes,
+      limits.storeChunkBytesMin,
+    );
     this.#first = new Uint32Array(ownersMax);
     this.#counts = new Uint32Array(ownersMax);
     this.#released = options.released;

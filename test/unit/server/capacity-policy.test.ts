@@ -15,7 +15,7 @@ describe("what a server lends", () => {
     expect(policy.look(4096 * MiB, 0, 0)).toBe(capacityFrames);
     expect(policy.look(reserveBytes + 512 * MiB, 0, 1)).toBe(framesOf(512 * MiB));
     expect(policy.look(reserveBytes + 312 * MiB, framesOf(200 * MiB), 2)).toBe(framesOf(512 * MiB));
-    expect(policy.look(reserveBytes + limits.storeChunkBytes - 1, 100, 3)).toBe(100);
+    expect(policy.look(reserveBytes + limits.lendUnitBytes - 1, 100, 3)).toBe(100);
     expect(policy.short).toBe(false);
   });
 

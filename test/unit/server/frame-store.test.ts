@@ -116,11 +116,11 @@ describe("FrameStore", () => {
     }
   });
 
-  it("takes memory chunk by chunk when needed, the last one cut to the limit", () => {
+  it("takes the first chunk at once and others when needed, the last one cut to the limit", () => {
     const memory = new FrameMemory(10, 4 * PAGE);
     const backed = [memory.backed];
     while (memory.grow()) backed.push(memory.backed);
-    expect(backed).toEqual([0, 4, 8, 10]);
+    expect(backed).toEqual([4, 8, 10]);
     memory.write(9, 0, pageOf(9), 0, PAGE);
     const into = new Uint8Array(PAGE);
     memory.read(9, 1, into, 0);
@@ -131,6 +131,16 @@ describe("FrameStore", () => {
     const memory = new FrameMemory(2 ** 50, 2 ** 62);
     expect(memory.grow()).toBe(false);
     expect(memory.backed).toBe(0);
+  });
+
+  it("takes smaller chunks where the system refuses large ones", () => {
+    const memory = new FrameMemory(2 ** 50, 2 ** 61, 16 * PAGE);
+    expect(memory.backed).toBeGreaterThanOrEqual(16);
+    expect(memory.grow()).toBe(true);
+    memory.write(memory.backed - 1, 0, pageOf(3), 0, PAGE);
+    const into = new Uint8Array(PAGE);
+    memory.read(memory.backed - 1, 1, into, 0);
+    expect(Buffer.compare(into, pageOf(3))).toBe(0);
   });
 
   it("costs at most 5% over the pages at full load, all tables included, at every size", () => {
