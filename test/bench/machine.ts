@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { cpus, loadavg, release, totalmem } from "node:os";
 import { runTool } from "../support/child.ts";
+import { socketBufferBytes } from "./socket-buffers.ts";
 
 /** Where the figures come from. */
 export interface Machine {
@@ -27,7 +27,7 @@ export async function describeMachine(): Promise<Machine> {
     node: process.version,
     fio: await versionOf("fio"),
     nbdkit: await versionOf("nbdkit"),
-    socketBufferBytes: Number(readFileSync("/proc/sys/net/core/wmem_default", "utf8")),
+    socketBufferBytes: socketBufferBytes(),
     loadAtStart: loadavg()[0]!,
   };
 }

@@ -12,7 +12,10 @@ import { type BenchOptions, parseOptions, usage } from "./options.ts";
 import { measureRebuild, rebuildInWords } from "./rebuild.ts";
 import { makeReport, toMarkdown, writeReport } from "./report.ts";
 import { growthInWords, watchResidentSize } from "./rss-growth.ts";
+import { raiseSocketBuffers } from "./socket-buffers.ts";
 import { startTarget, type Target } from "./targets.ts";
+
+const PAGE_BYTES = 4096;
 
 function say(line: string): void {
   process.stderr.write(`bench: ${line}\n`);
@@ -39,6 +42,7 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function comparison(options: BenchOptions, scratch: Scratch): Promise<number> {
   const startedAt = new Date().toISOString();
+  if (options.linkMbit === 0 && !options.asItIs) say(raiseSocketBuffers());
   const machine = await describeMachine();
   const targets: Target[] = [];
   const link = options.linkMbit > 0 ? new Link(options.linkMbit) : undefined;
@@ -65,7 +69,8 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
 /**
  * Round 0 warms up and is thrown away: a node that has just started still compiles its code. Within a round each
  * workload visits all targets before the next workload, and each round starts with another target, so that drift of
- * the machine hits all alike.
+ * the machine hits all alike. Long requests meet a device that was written in long requests: single pages, written
+ * elsewhere each time, leave it in pieces.
  */
 async function measureInTurns(targets: readonly Target[], options: BenchOptions): Promise<Run[]> {
   const runs: Run[] = [];
@@ -75,6 +80,7 @@ async function measureInTurns(targets: readonly Target[], options: BenchOptions)
       for (let turn = 0; turn < targets.length; turn++) {
         const target = targets[(turn + round) % targets.length]!;
         const seconds = round === 0 ? options.warmupSeconds : options.seconds;
+        if (workload.blockBytes > PAGE_BYTES && !options.asItIs) await prefill(target.uri, options.sizeBytes);
         const run = await measure(target, workload, round, options.sizeBytes, seconds);
         say(
           `${label} ${workload.name} ${target.name}: ${run.iops.toFixed(0)} IOPS, mean ${run.meanUs.toFixed(1)} us`,

@@ -17,6 +17,8 @@ export interface BenchOptions {
   readonly rebuildBytes: number;
   /** Megabits a second, each way, of the link between client and servers; 0 for all on loopback. */
   readonly linkMbit: number;
+  /** Neither the machine nor the devices are prepared for long requests. */
+  readonly asItIs: boolean;
   /** End with status 1 when a goal is missed. */
   readonly check: boolean;
   readonly outputDirectory: string;
@@ -39,6 +41,9 @@ export const usage = `npm run bench -- [options]
   --rebuild MIB      instead: the time to rebuild a killed server's share, and reads meanwhile (256 for the goal)
   --link MBIT        nswap alone, its client and its servers at the ends of a link of so many megabits a second each
                      way (two network namespaces; for root; by default ${linkWorkload}); goes to bench-link.md
+  --as-it-is         leave the send buffers of sockets as the machine has them (otherwise, as root, they are what
+                     docs/OPERATING.md recommends, until the end), and devices as the workload before has left them
+                     (otherwise they are written anew from end to end before each run of requests beyond 4 KiB)
   --check            status 1 when a goal is missed
   --output DIR       where bench.md and bench.json go (default bench-results)
   --help`;
@@ -58,6 +63,7 @@ const options = {
   "rss-minutes": { type: "string", default: "0" },
   rebuild: { type: "string", default: "0" },
   link: { type: "string", default: "0" },
+  "as-it-is": { type: "boolean" },
   check: { type: "boolean" },
   output: { type: "string", default: "bench-results" },
   help: { type: "boolean" },
@@ -84,6 +90,7 @@ export function parseOptions(argv: readonly string[]): BenchOptions | "help" {
     rssMinutes: numberIn("--rss-minutes", values["rss-minutes"], 0, 10_000, false),
     rebuildBytes: numberIn("--rebuild", values.rebuild, 0, 65_536, true) * MIB,
     linkMbit,
+    asItIs: values["as-it-is"] === true,
     check: values.check === true,
     outputDirectory: values.output,
   };

@@ -17,7 +17,10 @@ const OTHERS_SHARE_MAX = 0.1;
 export interface Report {
   readonly startedAt: string;
   readonly machine: Machine;
-  readonly options: Pick<BenchOptions, "rounds" | "seconds" | "warmupSeconds" | "sizeBytes" | "linkMbit">;
+  readonly options: Pick<
+    BenchOptions,
+    "rounds" | "seconds" | "warmupSeconds" | "sizeBytes" | "linkMbit" | "asItIs"
+  >;
   readonly medians: readonly Medians[];
   readonly goals: readonly GoalResult[];
   readonly ratios: readonly Ratio[];
@@ -38,12 +41,12 @@ export function makeReport(
       figureNames.flatMap((figure) => ratioOf(runs, { ...pair, workload, figure }) ?? []),
     ),
   );
-  const { rounds, seconds, warmupSeconds, sizeBytes, linkMbit } = options;
+  const { rounds, seconds, warmupSeconds, sizeBytes, linkMbit, asItIs } = options;
   const medians = mediansOf(runs);
   return {
     startedAt,
     machine,
-    options: { rounds, seconds, warmupSeconds, sizeBytes, linkMbit },
+    options: { rounds, seconds, warmupSeconds, sizeBytes, linkMbit, asItIs },
     medians,
     goals,
     ratios,
@@ -98,6 +101,12 @@ function preamble({ startedAt, machine, options, runs }: Report): string[] {
     `Load average before the start: ${machine.loadAtStart.toFixed(2)}. The load generator shares the processors ` +
       "with the targets: absolute figures are of this machine alone, ratios of one run are what compares.",
   ];
+  lines.push(
+    "",
+    options.asItIs
+      ? "Each workload meets the device as the one before has left it."
+      : "Before each run of requests of more than 4 KiB the device is written anew from end to end.",
+  );
   if (options.linkMbit > 0) {
     const rate = `${options.linkMbit} Mbit/s each way (two network namespaces, a veth pair, tbf)`;
     lines.push(

@@ -19,6 +19,11 @@ describe("the benchmark's options", () => {
     expect(() => parsed("--link", "1000", "--targets", "front-memory")).toThrow(/accepted are nswap, /);
   });
 
+  test("machine and devices are prepared for long requests unless they are to be taken as they are", () => {
+    expect(parsed().asItIs).toBe(false);
+    expect(parsed("--as-it-is").asItIs).toBe(true);
+  });
+
   test.each([
     [["--link", "0.5"], /--link 0.5: a whole number from 0/],
     [["--link", "1000", "--rebuild", "256"], /--link 1000: not with --rebuild/],

@@ -18,6 +18,7 @@ raise_reserve
 make_groups
 if [ "$MODE" = local ]; then
   step "client inside the guest"
+  widen_sockets
   start_daemon
 fi
 step "swap device"

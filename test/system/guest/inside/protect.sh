@@ -16,6 +16,9 @@ make_groups() {
 
 enter_load_group() { echo $$ >/sys/fs/cgroup/load/cgroup.procs; }
 
+# Unix sockets that are made from now on hold more than one or two answers of 128 KiB.
+widen_sockets() { echo 524288 >/proc/sys/net/core/wmem_default; }
+
 # Starts "${DAEMON[@]}" with the protection; it must create the socket $SOCKET.
 # PR_SET_IO_FLUSHER (57) is inherited over exec and covers all threads of Node only when set before it starts.
 start_daemon() {
