@@ -25,6 +25,8 @@ export interface ParityServerOptions extends Omit<MemoryServerOptions, "extensio
   port: ParityPort;
   /** Default: limits.parityWorkFrames; a page of the arena each, and two more. */
   workFrames?: number;
+  /** Frames that are kept for COMPOSE. Default: by limits.parityReserveShare. */
+  composeFrames?: number;
   /** Groups that the background scrub looks at in one tick; 0: none. Default: limits.parityScrubPerTick. */
   scrubPerTick?: number;
   /** Links to memory servers. Default: limits.parityLinksMax. */
@@ -83,7 +85,7 @@ export class ParityServerCore implements DataServer {
     this.#server = new MemoryServerCore({
       ...options,
       extension: {
-        reserveFrames: reserveOf(options.capacityFrames),
+        reserveFrames: options.composeFrames ?? reserveOf(options.capacityFrames),
         connected: (server, client, out, touch) => new ParityRequests(host, server, client, out, touch),
         released: (frame) => this.#groups.clear(frame),
       },

@@ -26,6 +26,8 @@ export interface SimOptions {
   /** Share of what small groups of all slots would need that the parity servers together have frames for. */
   parityShare: number;
   parityWorkFrames: number;
+  /** Share of a parity server's frames that are kept for COMPOSE; 0: as many as it keeps by itself. */
+  composeShare: number;
   /** So many links a parity server may have beyond those to all memory servers for one client. */
   parityLinksMore: number;
   /** Groups that a parity server's scrub looks at in one tick. */
@@ -188,12 +190,32 @@ function drawMore(prng: Prng, redundancy: Redundancy): Partial<SimOptions> {
   return redundancy === "parity" ? { ...more, severEveryMs, parityLinksMore } : more;
 }
 
+/**
+ * Parity servers with hardly more frames than there are groups, or fewer, while pages are overwritten all the time:
+ * merging and refilling never end. By a chance of its own as well.
+ */
+function drawShortage(prng: Prng, redundancy: Redundancy, drawn: Readonly<SimOptions>): Partial<SimOptions> {
+  if (redundancy !== "parity" || !prng.chance(0.12)) return {};
+  const groupSize = oneOf(prng, [2, 3, 4, 4]);
+  return {
+    groupSize,
+    servers: groupSize + oneOf(prng, [0, 0, 1, 2]),
+    parityShare: oneOf(prng, [0.9, 1.1, 1.3, 1.6, 2.2]) / groupSize,
+    composeShare: oneOf(prng, [0, 0.2]),
+    capacityShare: oneOf(prng, [2, 3, 6]),
+    requestsPerS: oneOf(prng, [10, 40]),
+    hotShare: 0,
+    mix: { ...drawn.mix, "write pages": 60 },
+  };
+}
+
 const between = (prng: Prng, from: number, to: number): number => from + prng.below(to - from + 1);
 const oneOf = (prng: Prng, values: readonly number[]): number => values[prng.below(values.length)]!;
 
 /** Added to a seed for what was drawn from the start no more. */
 const MORE = 4_000_003;
 const FEW = 8_000_003;
+const SHORTAGE = 12_000_017;
 
 /** With fewer, the longest answer would never be begun while all connections have something to send. */
 function fewestBlocks(pagesPerRequestMax: number, connections: number): number {
@@ -247,6 +269,7 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
     ...{
       parityShare: 0,
       parityWorkFrames: 0,
+      composeShare: 0,
       scrubPerTick: 0,
       rotEveryMs: Number.POSITIVE_INFINITY,
       ...{ lendEveryMs: Number.POSITIVE_INFINITY, vanishEveryMs: Number.POSITIVE_INFINITY, cutOffShare: 0 },
@@ -263,10 +286,11 @@ export function drawOptions(seed: number, given: Partial<SimOptions> = {}): SimO
   const more = drawMore(new Prng(seed + MORE), protection.redundancy!);
   // A scrub takes links that nobody else needs: with few of them it may not find in time what has gone bad.
   if (protection.rotEveryMs !== undefined) more.parityLinksMore = Number.POSITIVE_INFINITY;
+  const shortage = drawShortage(new Prng(seed + SHORTAGE), protection.redundancy!, drawn);
   const few = new Prng(seed + FEW);
   const hasFewBlocks = few.chance(0.3);
   drawn.moveShare = few.chance(0.1) ? 0.5 : 0;
-  const options: SimOptions = { ...drawn, ...protection, ...more, ...given };
+  const options: SimOptions = { ...drawn, ...protection, ...more, ...shortage, ...given };
   // Answers of one longest read and of the connections' unfilled blocks, and some room for others.
   const longestBlocks = Math.ceil((pagesPerRequestMax * 4096 * 2) / 16_384) + 2;
   const { connectionsPerClient } = options;

@@ -19,6 +19,8 @@ export interface SimParityOptions extends SimServerOptions {
   nodes: SimNodes;
   /** Pages on their way between servers. */
   workFrames: number;
+  /** Frames kept for COMPOSE; 0: as many as a parity server keeps by itself. */
+  composeFrames: number;
   scrubPerTick: number;
   linksMax: number;
   linkBlocks: number;
@@ -55,6 +57,7 @@ export class SimParity implements SimNode {
       ...own,
       arena,
       workFrames: options.workFrames,
+      ...(options.composeFrames > 0 ? { composeFrames: options.composeFrames } : {}),
       scrubPerTick: options.scrubPerTick,
       linksMax: options.linksMax,
       port: {

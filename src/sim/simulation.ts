@@ -188,6 +188,7 @@ export class Simulation implements Victims {
       ...this.#serverOptions(address, capacityFrames),
       ...{ network: this.#network, nodes: this.#nodes, workFrames: options.parityWorkFrames },
       scrubPerTick: options.scrubPerTick,
+      composeFrames: Math.floor(capacityFrames * options.composeShare),
       linksMax: Math.min(limits.parityLinksMax, options.servers + SPARES.length + options.parityLinksMore),
       ...{ linkBlocks: options.peerBlocks, linkBlockBytes: BLOCK_BYTES },
     });

@@ -1,6 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { main } from "../../src/cli/main.ts";
 import { GIVEN_UP } from "../../src/redundancy/last-resort.ts";
+import { Refilling } from "../../src/redundancy/refilling.ts";
+import { drawOptions } from "../../src/sim/sim-options.ts";
 import { runSeed } from "../../src/sim/simulation.ts";
 import { FakeHost } from "../unit/cli/fake-host.ts";
 import { still } from "./planted.ts";
@@ -14,6 +16,22 @@ describe("the simulator", () => {
     for (let seed = 1; seed <= 25; seed += 1) {
       const { violation } = runSeed(seed, { chaosMs: 20_000 });
       expect(violation && `seed ${seed} at ${violation.atMs}: ${violation.message}`).toBeUndefined();
+    }
+  });
+
+  it("draws parity servers that are short of room all the time, so that places of dead members are taken", () => {
+    const short = Array.from({ length: 400 }, (_, i) => i + 1).filter(
+      (seed) => drawOptions(seed).composeShare > 0,
+    );
+    expect(short.length).toBeGreaterThan(5);
+    const work = vi.spyOn(Refilling.prototype, "work");
+    try {
+      for (const seed of short.slice(0, 4)) {
+        expect(runSeed(seed, { chaosMs: 15_000 }).violation?.message).toBeUndefined();
+      }
+      expect(work.mock.calls.length).toBeGreaterThan(100);
+    } finally {
+      work.mockRestore();
     }
   });
 
