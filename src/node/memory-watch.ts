@@ -6,7 +6,7 @@ import { CapacityPolicy } from "../server/capacity-policy.ts";
 import type { FrameStore } from "../server/frame-store.ts";
 
 export interface MemoryWatchOptions {
-  readonly store: Pick<FrameStore, "capacity" | "scanEnd" | "lend">;
+  readonly store: Pick<FrameStore, "capacity" | "touched" | "lend">;
   readonly reserveBytes: number;
   readonly read: () => MemoryInfo;
   readonly log: Log;
@@ -35,7 +35,7 @@ export class MemoryWatch {
   #begin(): void {
     const { store, reserveBytes, read, log } = this.#options;
     const { availableBytes } = read();
-    const frames = this.#policy.look(availableBytes, store.scanEnd, performance.now());
+    const frames = this.#policy.look(availableBytes, store.touched, performance.now());
     store.lend(frames);
     // What has changed since a capacity was chosen is not worth a word.
     if (frames > 0 && (store.capacity - frames) * PAGE_BYTES <= limits.reserveMarginBytes) return;
@@ -52,7 +52,7 @@ export class MemoryWatch {
     const wasShort = this.#policy.short;
     const availableBytes = this.#available();
     if (availableBytes === undefined) return;
-    store.lend(this.#policy.look(availableBytes, store.scanEnd, performance.now()));
+    store.lend(this.#policy.look(availableBytes, store.touched, performance.now()));
     if (this.#policy.short === wasShort) return;
     const fields = { availableMiB: toMiB(availableBytes), reserveMiB: toMiB(reserveBytes) };
     if (wasShort) log.info("memory has recovered: new pages are taken again", fields);

@@ -64,8 +64,10 @@ export class FrameStore {
   /** No frame is taken with so many in use. */
   #lent: number;
   #freeFirst = NONE;
-  /** Frames below it were used at least once; a free one among them is in the free list. */
+  /** Frames below it were used since the store was empty last; a free one among them is in the free list. */
   #everUsed = 0;
+  /** Most that `#everUsed` has been. */
+  #touched = 0;
   #held = 0;
   #taken = 0;
 
@@ -128,6 +130,11 @@ export class FrameStore {
     return this.#everUsed;
   }
 
+  /** Frames that have been used, so that the system has given them memory. */
+  get touched(): number {
+    return this.#touched;
+  }
+
   /** Bytes of all tables at full load; the pages themselves are not counted. */
   get overheadBytes(): number {
     return this.#records.bytes + this.#hash.bytes + this.#first.byteLength + this.#counts.byteLength;
@@ -155,6 +162,7 @@ export class FrameStore {
       if (this.#everUsed === this.#memory.backed && !this.#memory.grow()) return -1;
       frame = this.#everUsed;
       this.#everUsed += 1;
+      if (this.#everUsed > this.#touched) this.#touched = this.#everUsed;
     }
     this.#taken += 1;
     return frame;
@@ -303,7 +311,16 @@ export class FrameStore {
     this.#free(frame);
   }
 
+  /**
+   * An empty store begins anew, with its frames in order: in the free list they are in the order in which they were
+   * freed, and pages that are written together would lie apart for ever.
+   */
   #free(frame: number): void {
+    if (this.used === 0) {
+      this.#freeFirst = NONE;
+      this.#everUsed = 0;
+      return;
+    }
     this.#words[frame * RECORD_WORDS + NEXT] = this.#freeFirst;
     this.#words[frame * RECORD_WORDS + PREVIOUS] = NONE;
     this.#freeFirst = frame + 1;

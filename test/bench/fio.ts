@@ -28,6 +28,11 @@ export async function prefill(uri: string, sizeBytes: number): Promise<void> {
   await fio(uri, load, 10 * GRACE_MS);
 }
 
+/** Discards the whole device, as `swapon --discard=pages` does before its first page. */
+export async function discard(uri: string, sizeBytes: number): Promise<void> {
+  await fio(uri, ["--rw=trim", "--bs=1m", "--iodepth=4", `--size=${sizeBytes}`], 10 * GRACE_MS);
+}
+
 /** Puts one workload on the device behind `uri` for `seconds`. Throws, with fio's words, on any I/O error. */
 export async function runWorkload(
   uri: string,

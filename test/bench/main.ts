@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Scratch } from "../support/scratch.ts";
 import { missingTools } from "../support/tools.ts";
 import { UsageError } from "./arguments.ts";
-import { prefill } from "./fio.ts";
+import { discard, prefill } from "./fio.ts";
 import { judge } from "./goals.ts";
 import { inOwnNetwork, isInOwnNetwork, Link } from "./link.ts";
 import { describeMachine } from "./machine.ts";
@@ -69,8 +69,8 @@ async function comparison(options: BenchOptions, scratch: Scratch): Promise<numb
 /**
  * Round 0 warms up and is thrown away: a node that has just started still compiles its code. Within a round each
  * workload visits all targets before the next workload, and each round starts with another target, so that drift of
- * the machine hits all alike. Long requests meet a device that was written in long requests: single pages, written
- * elsewhere each time, leave it in pieces.
+ * the machine hits all alike. Long requests meet a device that was discarded, and written in long requests since:
+ * single pages, written elsewhere each time, leave it in pieces.
  */
 async function measureInTurns(targets: readonly Target[], options: BenchOptions): Promise<Run[]> {
   const runs: Run[] = [];
@@ -80,7 +80,10 @@ async function measureInTurns(targets: readonly Target[], options: BenchOptions)
       for (let turn = 0; turn < targets.length; turn++) {
         const target = targets[(turn + round) % targets.length]!;
         const seconds = round === 0 ? options.warmupSeconds : options.seconds;
-        if (workload.blockBytes > PAGE_BYTES && !options.asItIs) await prefill(target.uri, options.sizeBytes);
+        if (workload.blockBytes > PAGE_BYTES && !options.asItIs) {
+          await discard(target.uri, options.sizeBytes);
+          await prefill(target.uri, options.sizeBytes);
+        }
         const run = await measure(target, workload, round, options.sizeBytes, seconds);
         say(
           `${label} ${workload.name} ${target.name}: ${run.iops.toFixed(0)} IOPS, mean ${run.meanUs.toFixed(1)} us`,

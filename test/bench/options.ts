@@ -43,7 +43,7 @@ export const usage = `npm run bench -- [options]
                      way (two network namespaces; for root; by default ${linkWorkload}); goes to bench-link.md
   --as-it-is         leave the send buffers of sockets as the machine has them (otherwise, as root, they are what
                      docs/OPERATING.md recommends, until the end), and devices as the workload before has left them
-                     (otherwise they are written anew from end to end before each run of requests beyond 4 KiB)
+                     (otherwise they are discarded and written anew before each run of requests beyond 4 KiB)
   --check            status 1 when a goal is missed
   --output DIR       where bench.md and bench.json go (default bench-results)
   --help`;

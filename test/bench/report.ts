@@ -105,7 +105,7 @@ function preamble({ startedAt, machine, options, runs }: Report): string[] {
     "",
     options.asItIs
       ? "Each workload meets the device as the one before has left it."
-      : "Before each run of requests of more than 4 KiB the device is written anew from end to end.",
+      : "Before each run of requests of more than 4 KiB the device is discarded and written anew from end to end.",
   );
   if (options.linkMbit > 0) {
     const rate = `${options.linkMbit} Mbit/s each way (two network namespaces, a veth pair, tbf)`;

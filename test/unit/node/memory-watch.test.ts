@@ -25,7 +25,7 @@ function start(availableMiB: number) {
     if (machine.availableBytes === 0) throw new Error("no such file");
     return { ...machine };
   };
-  const store = { capacity: (1024 * MiB) / 4096, scanEnd: 0, lend: (frames: number) => lent.push(frames) };
+  const store = { capacity: (1024 * MiB) / 4096, touched: 0, lend: (frames: number) => lent.push(frames) };
   const watch = new MemoryWatch({ store, reserveBytes: 256 * MiB, read, log });
   return { watch, said, lent, machine };
 }

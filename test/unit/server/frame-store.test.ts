@@ -116,6 +116,28 @@ describe("FrameStore", () => {
     }
   });
 
+  it("begins anew with its frames in order once it is empty, whatever the order in which they were freed", () => {
+    const store = newStore(8);
+    const fill = (): number[] =>
+      Array.from({ length: 8 }, (_, i) => {
+        const frame = store.take();
+        store.publish(frame, 0, metaOf(i, 0));
+        return frame;
+      });
+    fill();
+    for (const i of [3, 0, 6, 1, 7, 2, 5]) store.drop(store.find(0, i, 0));
+    expect([store.scanEnd, store.touched]).toEqual([8, 8]);
+    const taken = store.take();
+    store.drop(store.find(0, 4, 0));
+    expect(store.scanEnd).toBe(8);
+    store.giveBack(taken);
+    store.check();
+    expect([store.scanEnd, store.touched]).toEqual([0, 8]);
+    expect(fill()).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(store.take()).toBe(-1);
+    store.check();
+  });
+
   it("takes the first chunk at once and others when needed, the last one cut to the limit", () => {
     const memory = new FrameMemory(10, 4 * PAGE);
     const backed = [memory.backed];
