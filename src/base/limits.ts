@@ -181,8 +181,10 @@ export const limits = {
    * smaller chunks the collector, which counts them as garbage to come, would run over and over while a server fills.
    */
   storeChunkBytes: 1024 * MiB,
-  /** Where the system refuses that, half as much is asked for, and so on down to this. */
-  storeChunkBytesMin: 4 * MiB,
+  /** Where the system refuses that, half as much is asked for, and so on down to this: Node needs some for itself. */
+  storeChunkBytesMin: 64 * MiB,
+  /** Refused that, a server makes do with what it has for so many looks at the memory. */
+  storeRefusedLooks: 60,
   /** Unit in which a memory server lends memory. */
   lendUnitBytes: 4 * MiB,
   /** How often a server looks at the memory of its machine. */

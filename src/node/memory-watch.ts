@@ -6,7 +6,7 @@ import { CapacityPolicy } from "../server/capacity-policy.ts";
 import type { FrameStore } from "../server/frame-store.ts";
 
 export interface MemoryWatchOptions {
-  readonly store: Pick<FrameStore, "capacity" | "touched" | "lend">;
+  readonly store: Pick<FrameStore, "capacity" | "touched" | "lend" | "refused">;
   readonly reserveBytes: number;
   readonly read: () => MemoryInfo;
   readonly log: Log;
@@ -19,6 +19,7 @@ export class MemoryWatch {
   readonly #options: MemoryWatchOptions;
   readonly #policy: CapacityPolicy;
   readonly #timer: NodeJS.Timeout;
+  #wasRefused = false;
 
   constructor(options: MemoryWatchOptions) {
     const { store, reserveBytes } = options;
@@ -48,6 +49,7 @@ export class MemoryWatch {
   }
 
   #look(): void {
+    this.#sayRefused();
     const { store, reserveBytes, log } = this.#options;
     const wasShort = this.#policy.short;
     const availableBytes = this.#available();
@@ -57,6 +59,19 @@ export class MemoryWatch {
     const fields = { availableMiB: toMiB(availableBytes), reserveMiB: toMiB(reserveBytes) };
     if (wasShort) log.info("memory has recovered: new pages are taken again", fields);
     else log.warn("less memory is available than the reserve: no new pages are taken", fields);
+  }
+
+  #sayRefused(): void {
+    const { store, log } = this.#options;
+    if (store.refused && !this.#wasRefused) {
+      log.warn(
+        "the system refuses more memory (an address-space limit, vm.overcommit_memory): asked again later",
+        {
+          lentMiB: toMiB(store.touched * PAGE_BYTES),
+        },
+      );
+    }
+    this.#wasRefused = store.refused;
   }
 
   /** Undefined where it cannot be read: then all stays as it is until the next look. */

@@ -58,10 +58,11 @@ export class Scrubber implements BatchOwner {
   }
 
   get snapshot(): ScrubSnapshot {
+    const end = this.#options.store.scanEnd;
     return {
       running: this.#running,
-      position: this.#position,
-      end: this.#options.store.scanEnd,
+      position: Math.min(this.#position, end),
+      end,
       scrubbed: this.#scrubbed,
       skipped: this.#skipped,
       unreachable: this.#unreachable,
@@ -91,6 +92,8 @@ export class Scrubber implements BatchOwner {
   #next(): boolean {
     const { engine, groups, store } = this.#options;
     if (this.#inFlight >= limits.parityScrubAtATime || !engine.idle) return false;
+    // The store was empty meanwhile, and its frames are used from the first one on again.
+    if (this.#position > store.scanEnd) this.#position = 0;
     const end = Math.min(store.scanEnd, this.#position + SCAN_FRAMES);
     while (this.#position < end) {
       const frame = this.#position;

@@ -1,13 +1,24 @@
 import { PAGE_BYTES } from "../base/page.ts";
 
+/** Address space taken at one time. */
+interface Chunk {
+  readonly bytes: Uint8Array;
+  /** Frames from the first one to one past the last. */
+  readonly first: number;
+  readonly end: number;
+}
+
 /**
  * The bytes of the frames, in chunks of address space: the first at once, others when needed. The system gives memory
  * to a page of it when that is first written to.
  */
 export class FrameMemory {
   readonly #frames: number;
-  readonly #chunkFrames: number;
-  readonly #chunks: Uint8Array[] = [];
+  /** Every chunk but the last is a whole number of units. */
+  readonly #unit: number;
+  readonly #chunkOfUnit: Chunk[] = [];
+  #most: number;
+  #backed = 0;
 
   /**
    * `frames` at most; a chunk is `chunkBytes` (the last one what is left), or half of that, or a quarter and so on down
@@ -15,47 +26,60 @@ export class FrameMemory {
    */
   constructor(frames: number, chunkBytes: number, leastBytes = chunkBytes) {
     this.#frames = frames;
-    let chunkFrames = Math.max(1, Math.floor(chunkBytes / PAGE_BYTES));
-    const least = Math.min(chunkFrames, Math.max(1, Math.floor(leastBytes / PAGE_BYTES)));
-    let first = allocated(Math.min(frames, chunkFrames));
-    while (first === undefined && chunkFrames > least) {
-      chunkFrames = Math.max(least, Math.floor(chunkFrames / 2));
-      first = allocated(Math.min(frames, chunkFrames));
-    }
-    this.#chunkFrames = chunkFrames;
-    if (first !== undefined) this.#chunks.push(first);
+    const most = Math.max(1, Math.floor(chunkBytes / PAGE_BYTES));
+    this.#unit = Math.min(most, Math.max(1, Math.floor(leastBytes / PAGE_BYTES)));
+    this.#most = Math.min(Math.floor(most / this.#unit), Math.ceil(frames / this.#unit)) * this.#unit;
+    this.grow();
   }
 
   /** Frames that have their place in a chunk. */
   get backed(): number {
-    return Math.min(this.#frames, this.#chunks.length * this.#chunkFrames);
+    return this.#backed;
   }
 
   /** Takes one chunk more; false if the limit is reached or the system refuses. */
   grow(): boolean {
-    const frames = Math.min(this.#chunkFrames, this.#frames - this.backed);
-    if (frames === 0) return false;
-    const chunk = allocated(frames);
-    if (chunk !== undefined) this.#chunks.push(chunk);
-    return chunk !== undefined;
+    const left = this.#frames - this.#backed;
+    if (left === 0) return false;
+    for (;;) {
+      const bytes = allocated(Math.min(this.#most, left));
+      if (bytes !== undefined) {
+        this.#add(bytes);
+        return true;
+      }
+      if (this.#most === this.#unit) return false;
+      this.#most = Math.max(1, Math.floor(this.#most / this.#unit / 2)) * this.#unit;
+    }
+  }
+
+  #add(bytes: Uint8Array): void {
+    const first = this.#backed;
+    const end = first + bytes.length / PAGE_BYTES;
+    const chunk = { bytes, first, end };
+    for (let frame = first; frame < end; frame += this.#unit) this.#chunkOfUnit.push(chunk);
+    this.#backed = end;
   }
 
   /** Copies bytes [start, end) to `position` of a frame, and on into its neighbours. */
   write(frame: number, position: number, bytes: Uint8Array, start: number, end: number): void {
-    const chunk = this.#chunks[Math.floor(frame / this.#chunkFrames)]!;
-    chunk.set(bytes.subarray(start, end), (frame % this.#chunkFrames) * PAGE_BYTES + position);
+    const chunk = this.#chunkOf(frame);
+    chunk.bytes.set(bytes.subarray(start, end), (frame - chunk.first) * PAGE_BYTES + position);
   }
 
   /** Frames from this one on, itself included, that lie side by side in memory. */
   neighbours(frame: number): number {
-    return this.#chunkFrames - (frame % this.#chunkFrames);
+    return this.#chunkOf(frame).end - frame;
   }
 
   /** Copies `count` neighbouring frames to `at` of `into`. */
   read(frame: number, count: number, into: Uint8Array, at: number): void {
-    const chunk = this.#chunks[Math.floor(frame / this.#chunkFrames)]!;
-    const from = (frame % this.#chunkFrames) * PAGE_BYTES;
-    into.set(chunk.subarray(from, from + count * PAGE_BYTES), at);
+    const chunk = this.#chunkOf(frame);
+    const from = (frame - chunk.first) * PAGE_BYTES;
+    into.set(chunk.bytes.subarray(from, from + count * PAGE_BYTES), at);
+  }
+
+  #chunkOf(frame: number): Chunk {
+    return this.#chunkOfUnit[Math.floor(frame / this.#unit)]!;
   }
 }
 

@@ -63,6 +63,8 @@ export class FrameStore {
   readonly #released: ((frame: number) => void) | undefined;
   /** No frame is taken with so many in use. */
   #lent: number;
+  /** Calls of `lend` until the system is asked for memory again. */
+  #refusedLooks = 0;
   #freeFirst = NONE;
   /** Frames below it were used since the store was empty last; a free one among them is in the free list. */
   #everUsed = 0;
@@ -111,13 +113,23 @@ export class FrameStore {
 
   /** Most frames that may be in use at present; never less than are. */
   get limit(): number {
-    return Math.max(this.#lent, this.used);
+    return Math.max(this.#mayUse, this.used);
   }
 
   /** From now on no frame is taken with so many in use; those in use stay. */
   lend(frames: number): void {
     invariant(frames >= 0 && frames <= this.capacity, "no more is lent than the tables are made for");
     this.#lent = frames;
+    if (this.#refusedLooks > 0) this.#refusedLooks -= 1;
+  }
+
+  /** True while the store makes do with the memory that it has, since the system has refused more. */
+  get refused(): boolean {
+    return this.#refusedLooks > 0;
+  }
+
+  get #mayUse(): number {
+    return this.refused ? Math.min(this.#lent, this.#memory.backed) : this.#lent;
   }
 
   /** Free frames for pages that clients put. */
@@ -152,14 +164,17 @@ export class FrameStore {
 
   /** A frame to be written and then published or given back; -1 if there is no room. */
   take(): number {
-    if (this.used >= this.#lent) return -1;
+    if (this.used >= this.#mayUse) return -1;
     let frame = this.#freeFirst - 1;
     if (frame >= 0) {
       const at = frame * RECORD_WORDS + NEXT;
       this.#freeFirst = this.#words[at]!;
       this.#words[at] = NONE;
     } else {
-      if (this.#everUsed === this.#memory.backed && !this.#memory.grow()) return -1;
+      if (this.#everUsed === this.#memory.backed && !this.#memory.grow()) {
+        this.#refusedLooks = limits.storeRefusedLooks;
+        return -1;
+      }
       frame = this.#everUsed;
       this.#everUsed += 1;
       if (this.#everUsed > this.#touched) this.#touched = this.#everUsed;

@@ -25,9 +25,12 @@ function start(availableMiB: number) {
     if (machine.availableBytes === 0) throw new Error("no such file");
     return { ...machine };
   };
-  const store = { capacity: (1024 * MiB) / 4096, touched: 0, lend: (frames: number) => lent.push(frames) };
+  const store = {
+    ...{ capacity: (1024 * MiB) / 4096, touched: 0, refused: false },
+    lend: (frames: number) => lent.push(frames),
+  };
   const watch = new MemoryWatch({ store, reserveBytes: 256 * MiB, read, log });
-  return { watch, said, lent, machine };
+  return { watch, said, lent, machine, store };
 }
 
 it("a capacity beyond what is available is said at the start, and lent when there is more", () => {
@@ -60,4 +63,17 @@ it("a machine that runs short is looked at all the time, not once", () => {
   machine.availableBytes = 1;
   vi.advanceTimersByTime(10 * limits.memoryLookMs);
   expect(said).toEqual([]);
+});
+
+it("memory that the system refuses is said once, and again when it is refused again", () => {
+  const { watch, said, store } = start(4096);
+  store.refused = true;
+  vi.advanceTimersByTime(3 * limits.memoryLookMs);
+  expect(said.splice(0)).toEqual([expect.stringContaining("the system refuses more memory")]);
+  store.refused = false;
+  vi.advanceTimersByTime(limits.memoryLookMs);
+  store.refused = true;
+  vi.advanceTimersByTime(limits.memoryLookMs);
+  expect(said).toHaveLength(1);
+  watch.stop();
 });

@@ -221,3 +221,25 @@ it("a client that leaves takes its groups out of a pass", () => {
   expect(scrub(rig)).toMatchObject({ running: false, mismatches: 0, scrubbed: 0 });
   expect(rig.core.frames.used).toBe(0);
 });
+
+it("a store that was empty meanwhile is looked at from its first frame on again", () => {
+  const rig = manyGroups(20, { scrubPerTick: 1 });
+  rig.pass(15 * limits.tickMs);
+  expect(scrub(rig)).toMatchObject({ position: 15, end: 20 });
+  const { store } = rig.core;
+  for (let group = 1; group <= 20; group += 1) store.drop(store.find(0, 10 * group, 0));
+  expect(scrub(rig)).toMatchObject({ position: 0, end: 0 });
+  rig.pass(limits.tickMs);
+  const before = scrub(rig);
+  const client = new ParityClient(rig).introduce();
+  for (let group = 31; group <= 48; group += 1) {
+    for (const server of [1, 2, 3]) rig.putPages(server, [10 * group + server]);
+    client.close(
+      10 * group,
+      [1, 2, 3].map((server) => rig.memberOf(10 * group + server, server)),
+    );
+  }
+  client.settle();
+  rig.pass(19 * limits.tickMs);
+  expect(scrub(rig)).toMatchObject({ scrubbed: before.scrubbed + 18, passes: before.passes + 1 });
+});

@@ -1,12 +1,31 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { limits } from "../../../src/base/limits.ts";
 import { FrameMemory } from "../../../src/server/frame-memory.ts";
 import { FrameStore, type PageMeta } from "../../../src/server/frame-store.ts";
 import { pageOf } from "./test-client.ts";
 
 const PAGE = 4096;
+afterEach(() => vi.unstubAllGlobals());
 const newStore = (capacityFrames: number, ownersMax = 8): FrameStore =>
   new FrameStore({ capacityFrames, ownersMax, hashSeed: 77, chunkBytes: 4 * PAGE });
+
+/** From now on the system refuses arrays of more than `most` bytes; `sizes` are those it was asked for. */
+function refusing(most: number): { most: number; sizes: number[] } {
+  const asked = { most, sizes: [] as number[] };
+  class Limited extends Uint8Array {
+    constructor(bytes: number) {
+      asked.sizes.push(bytes);
+      if (bytes > asked.most) throw new RangeError("Array buffer allocation failed");
+      super(bytes);
+    }
+    static get [Symbol.species]() {
+      return Uint8Array;
+    }
+  }
+  vi.stubGlobal("Uint8Array", Limited);
+  return asked;
+}
 
 const metaOf = (id: number, version: number): PageMeta => ({
   idLow: id >>> 0,
@@ -155,14 +174,41 @@ describe("FrameStore", () => {
     expect(memory.backed).toBe(0);
   });
 
-  it("takes smaller chunks where the system refuses large ones", () => {
-    const memory = new FrameMemory(2 ** 50, 2 ** 61, 16 * PAGE);
-    expect(memory.backed).toBeGreaterThanOrEqual(16);
+  it("takes smaller chunks where the system refuses large ones, and none larger again", () => {
+    const asked = refusing(8 * PAGE);
+    const memory = new FrameMemory(30, 16 * PAGE, 2 * PAGE);
+    expect(memory.backed).toBe(8);
+    asked.most = 2 * PAGE;
     expect(memory.grow()).toBe(true);
-    memory.write(memory.backed - 1, 0, pageOf(3), 0, PAGE);
+    asked.most = 100 * PAGE;
+    while (memory.grow());
+    vi.unstubAllGlobals();
+    expect(asked.sizes.map((bytes) => bytes / PAGE)).toEqual([16, 8, 8, 4, 2, ...new Array(10).fill(2)]);
+    expect([0, 7, 8, 9, 29].map((frame) => memory.neighbours(frame))).toEqual([8, 1, 2, 1, 1]);
+    for (let frame = 0; frame < 30; frame += 1) memory.write(frame, 0, pageOf(frame), 0, PAGE);
     const into = new Uint8Array(PAGE);
-    memory.read(memory.backed - 1, 1, into, 0);
-    expect(Buffer.compare(into, pageOf(3))).toBe(0);
+    for (let frame = 0; frame < 30; frame += 1) {
+      memory.read(frame, 1, into, 0);
+      expect(Buffer.compare(into, pageOf(frame))).toBe(0);
+    }
+  });
+
+  it("does not tell of frames that the system has refused memory for, and asks again after a while", () => {
+    const asked = refusing(4 * PAGE);
+    const store = newStore(8);
+    asked.most = 0;
+    const frames = Array.from({ length: 4 }, () => store.take());
+    expect([store.refused, store.free]).toEqual([false, 4]);
+    expect([store.take(), store.refused, store.free, store.limit]).toEqual([-1, true, 0, 4]);
+    const before = asked.sizes.length;
+    for (let i = 1; i < limits.storeRefusedLooks; i += 1) store.lend(8);
+    store.giveBack(frames[3]!);
+    expect([store.take(), store.take(), asked.sizes.length]).toEqual([3, -1, before]);
+    asked.most = 4 * PAGE;
+    store.lend(8);
+    expect([store.refused, store.take(), store.free]).toEqual([false, 4, 3]);
+    vi.unstubAllGlobals();
+    store.check();
   });
 
   it("costs at most 5% over the pages at full load, all tables included, at every size", () => {
