@@ -1,6 +1,6 @@
 import { OWN_STORE, ResultStatus } from "../../proto/peer/index.ts";
 import type { Holder } from "../placement/holder.ts";
-import type { GroupTable } from "./group-table.ts";
+import { type GroupTable, NONE } from "./group-table.ts";
 import { type Operation, OperationKind } from "./operation.ts";
 import type { RedundancyPort } from "./redundancy.ts";
 import { Suspicions } from "./suspicions.ts";
@@ -33,8 +33,12 @@ export class Reach {
     const hasFailed = status === ResultStatus.UNREACHABLE;
     const server = this.#rowOf(operation.server);
     if (server === undefined || (hasFailed ? !this.#allUp(operation) : status !== ResultStatus.OK)) return;
-    for (let i = 0; i < sourceCount; i += 1) this.#note(server, sourceHolders[i]!, hasFailed, this.#sources);
-    if (kind === OperationKind.REBUILD) this.#note(server, operation.target, hasFailed, this.#targets);
+    const isRebuild = kind === OperationKind.REBUILD;
+    const alone = !isRebuild && sourceCount === 1;
+    for (let i = 0; i < sourceCount; i += 1) {
+      this.#note(server, sourceHolders[i]!, hasFailed, this.#sources, alone);
+    }
+    if (isRebuild) this.#note(server, operation.target, hasFailed, this.#targets);
   }
 
   /** The client has links to all that the operation needs. */
@@ -53,10 +57,10 @@ export class Reach {
     return this.#port.table.at(index);
   }
 
-  #note(server: Holder, index: number, hasFailed: boolean, as: Suspicions): void {
+  #note(server: Holder, index: number, hasFailed: boolean, as: Suspicions, alone = false): void {
     const holder = index === OWN_STORE ? undefined : this.#rowOf(index);
     if (holder === undefined) return;
-    if (hasFailed) return as.failed(server, holder);
+    if (hasFailed) return as.failed(server, holder, alone);
     this.#sources.succeeded(server, holder);
     this.#targets.succeeded(server, holder);
   }
@@ -82,6 +86,13 @@ export class Reach {
     for (let m = groups.first(group); m < groups.last(group); m += 1)
       if (this.#sources.has(server, this.#port.table.at(groups.holder[m]!))) return false;
     return true;
+  }
+
+  /** True if a parity of the group's pages alone is not to be tried at this one for now. */
+  isOutForParityOf(server: Holder, group: number): boolean {
+    const groups = this.#groups;
+    if (groups.count[group] !== 1) return this.isOutFor(server, group, NONE);
+    return this.#sources.isOutAlone(server, this.#port.table.at(groups.holder[groups.first(group)]!));
   }
 
   /** True if something that needs the servers of the group's pages, but this member's, would fail at this one. */

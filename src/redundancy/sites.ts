@@ -27,7 +27,7 @@ export class Sites {
     this.#groups.hasHolder(this.#group, holder.index) && this.#isUsable(holder);
   readonly #takesParity = (holder: Holder): boolean => this.#port.takesPages(holder);
   readonly #mayReachGroup = (holder: Holder): boolean =>
-    this.#takesParity(holder) && !this.#reach.isOutFor(holder, this.#group, NONE);
+    this.#takesParity(holder) && !this.#reach.isOutForParityOf(holder, this.#group);
   readonly #reachesGroup = (holder: Holder): boolean =>
     this.#takesParity(holder) && this.#reach.isClearFor(holder, this.#group);
 

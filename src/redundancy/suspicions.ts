@@ -11,6 +11,8 @@ const FORGOTTEN_MS = 60_000;
 interface Failing {
   readonly sinceMs: number;
   lastMs: number;
+  /** When something failed last that needed no other memory server. */
+  aloneMs: number;
 }
 
 /** Pairs of a parity server and a memory server of which it is not known that one reaches the other. */
@@ -18,15 +20,17 @@ export class Suspicions {
   nowMs = 0;
   readonly #failing = new WeakMap<Holder, WeakMap<Holder, Failing>>();
 
-  failed(server: Holder, holder: Holder): void {
-    const failing = this.#of(server, holder);
-    if (failing !== undefined) {
-      failing.lastMs = this.nowMs;
-      return;
+  /** @param alone true if no other memory server was needed */
+  failed(server: Holder, holder: Holder, alone = false): void {
+    let failing = this.#of(server, holder);
+    if (failing === undefined) {
+      failing = { sinceMs: this.nowMs, lastMs: this.nowMs, aloneMs: Number.NEGATIVE_INFINITY };
+      const all = this.#failing.get(server) ?? new WeakMap<Holder, Failing>();
+      all.set(holder, failing);
+      this.#failing.set(server, all);
     }
-    const all = this.#failing.get(server) ?? new WeakMap<Holder, Failing>();
-    all.set(holder, { sinceMs: this.nowMs, lastMs: this.nowMs });
-    this.#failing.set(server, all);
+    failing.lastMs = this.nowMs;
+    if (alone) failing.aloneMs = this.nowMs;
   }
 
   succeeded(server: Holder, holder: Holder): void {
@@ -52,5 +56,13 @@ export class Suspicions {
   /** True if it is not to be tried again yet. */
   isOut(server: Holder, holder: Holder): boolean {
     return this.isSureOf(server, holder) && this.nowMs - this.#of(server, holder)!.lastMs < RETRY_MS;
+  }
+
+  /**
+   * As `isOut`, for what needs no other memory server: what failed that needed others as well says little of this one,
+   * and would keep it out of reach for as long as it is tried.
+   */
+  isOutAlone(server: Holder, holder: Holder): boolean {
+    return this.isSureOf(server, holder) && this.nowMs - this.#of(server, holder)!.aloneMs < RETRY_MS;
   }
 }

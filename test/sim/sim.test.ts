@@ -73,6 +73,10 @@ describe("the simulator", () => {
     expect(runSeed(10012, asItWas).violation?.message).toBeUndefined();
   });
 
+  it("protects pages that a parity server reaches, although what needs others as well fails again and again", () => {
+    expect(runSeed(239682563).violation?.message).toBeUndefined();
+  });
+
   it("loses pages where two servers die at a time, and says which may be lost", () => {
     const results = [1, 2, 3, 4].map((seed) => runSeed(seed, { ...grouped, losses: "two" }));
     for (const { violation } of results) expect(violation?.message).toBeUndefined();
