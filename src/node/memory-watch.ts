@@ -61,15 +61,14 @@ export class MemoryWatch {
     else log.warn("less memory is available than the reserve: no new pages are taken", fields);
   }
 
+  /** Once each time that it begins. */
   #sayRefused(): void {
     const { store, log } = this.#options;
     if (store.refused && !this.#wasRefused) {
-      log.warn(
-        "the system refuses more memory (an address-space limit, vm.overcommit_memory): asked again later",
-        {
-          lentMiB: toMiB(store.touched * PAGE_BYTES),
-        },
-      );
+      const usedMiB = toMiB(store.touched * PAGE_BYTES);
+      log.warn("the system refuses more memory (an address-space limit, or overcommit): asked again later", {
+        usedMiB,
+      });
     }
     this.#wasRefused = store.refused;
   }
