@@ -1,5 +1,5 @@
 /** The wire numbers of the page protocol; peer.md is normative. All integers are little-endian. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** First eight bytes of a HELLO's body. */
 export const HELLO_MAGIC = "nswapage";

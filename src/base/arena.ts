@@ -5,6 +5,8 @@ import { pageKernelBase64 } from "./page-kernel.generated.ts";
 const WASM_PAGE_BYTES = 65_536;
 /** Below 4 GiB: the end of every region must be an address too, or the kernel's loops stop early. */
 const WASM_PAGES_MAX = 65_535;
+/** What the kernel has for itself, at the memory's end: of what it wrote there, nothing is used in a later call. */
+const KERNEL_BYTES = 192;
 
 interface PageKernel {
   copy(dst: number, src: number, bytes: number): void;
@@ -35,20 +37,21 @@ export class Arena {
   #allocated = 0;
 
   constructor(sizeBytes: number) {
-    const wasmPages = Math.ceil(sizeBytes / WASM_PAGE_BYTES);
+    const wasmPages = Math.ceil((sizeBytes + KERNEL_BYTES) / WASM_PAGE_BYTES);
     invariant(
-      wasmPages >= 1 && wasmPages <= WASM_PAGES_MAX,
-      `an arena takes 1 to ${WASM_PAGES_MAX * WASM_PAGE_BYTES} bytes, not ${sizeBytes}`,
+      sizeBytes >= 1 && wasmPages <= WASM_PAGES_MAX,
+      `an arena takes 1 to ${WASM_PAGES_MAX * WASM_PAGE_BYTES - KERNEL_BYTES} bytes, not ${sizeBytes}`,
     );
     const memory = new WebAssembly.Memory({ initial: wasmPages, maximum: wasmPages });
     const module = new WebAssembly.Module(Buffer.from(pageKernelBase64, "base64"));
-    const instance = new WebAssembly.Instance(module, { arena: { memory } });
+    this.sizeBytes = wasmPages * WASM_PAGE_BYTES - KERNEL_BYTES;
+    const secret = new WebAssembly.Global({ value: "i32" }, this.sizeBytes);
+    const instance = new WebAssembly.Instance(module, { arena: { memory, secret } });
     this.#kernel = instance.exports as unknown as PageKernel;
     this.copy = this.#kernel.copy;
     this.fill = this.#kernel.fill;
     this.fillPattern = this.#kernel.fillPattern;
     this.xor = this.#kernel.xor;
-    this.sizeBytes = wasmPages * WASM_PAGE_BYTES;
     this.bytes = new Uint8Array(memory.buffer);
     this.view = new DataView(memory.buffer);
   }
@@ -71,8 +74,8 @@ export class Arena {
   }
 
   /**
-   * Checksum of the page at `at`, an unsigned 32-bit number: XXH64 seeded with the page id, folded. The seed
-   * makes the right bytes of another page a mismatch too.
+   * Checksum of the page at `at`, an unsigned 32-bit number: XXH3 of 64 bits, seeded with the page id, folded. The
+   * seed makes the right bytes of another page a mismatch too.
    */
   pageChecksum(at: number, pageIdLow: number, pageIdHigh: number): number {
     return this.#kernel.checksum(at, PAGE_BYTES, pageIdLow, pageIdHigh) >>> 0;

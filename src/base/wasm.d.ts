@@ -4,6 +4,9 @@ declare namespace WebAssembly {
     constructor(descriptor: { initial: number; maximum?: number });
     readonly buffer: ArrayBuffer;
   }
+  class Global {
+    constructor(descriptor: { value: "i32" }, value: number);
+  }
   class Module {
     constructor(bytes: Uint8Array);
   }

@@ -89,7 +89,7 @@ export class NbdConnection implements NbdHandler, Admitted {
   receive(bytes: Uint8Array, start: number, end: number): number {
     invariant(bytes === this.#arena.bytes, "NBD bytes are received into the arena");
     this.idleMs = 0;
-    if (this.#over) return end - start;
+    if (this.#isOver()) return end - start;
     // What was admitted is always taken in; beyond that, a client that takes no answers is not listened to.
     if (this.#openPayloads === 0 && !this.#front.admission.takesInput(this)) return 0;
     let taken = 0;
@@ -97,7 +97,7 @@ export class NbdConnection implements NbdHandler, Admitted {
       taken = this.session.receive(bytes, start, end);
     });
     // After DISC or the end, the rest is nobody's.
-    return this.#over ? end - start : taken;
+    return this.#isOver() ? end - start : taken;
   }
 
   /** Send blocks are counted by admission; should they run out all the same, this client pays for it, alone. */
@@ -110,7 +110,7 @@ export class NbdConnection implements NbdHandler, Admitted {
     }
   }
 
-  get #over(): boolean {
+  #isOver(): boolean {
     return this.#ended || this.session.state === "closed" || this.session.state === "disconnecting";
   }
 

@@ -46,6 +46,7 @@ export class DataPort {
     this.#carryPool = new HeapBlockPool(this.#connectionsMax + this.#handshakesMax, limits.receiveBytesMax);
     this.#flusher = new TurnFlusher({
       beforeFlush: () => options.core.flush(),
+      afterEachRead: true,
     });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }

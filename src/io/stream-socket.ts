@@ -158,6 +158,7 @@ export class StreamSocket {
     const { bytes, start } = this.#options.region;
     const end = start + length;
     if (this.#ended) return false;
+    this.#options.flusher.receiving();
     const taken = this.#carry === undefined ? this.#feed(bytes, start, end) : 0;
     const goesOn =
       start + taken === end || this.#ended ? !this.#ended : this.#keep(bytes, start + taken, end);

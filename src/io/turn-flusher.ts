@@ -46,6 +46,11 @@ interface TurnFlusherOptions {
   busyPollUs?: number;
   /** False while those who should send next need the processor themselves. */
   mayPoll?: () => boolean;
+  /**
+   * What a read has led to goes out behind it, without waiting for what other sockets bring in the turn: for servers,
+   * whose clients share no message.
+   */
+  afterEachRead?: boolean;
   /** A clock of a test's own. */
   nowMs?: () => number;
 }
@@ -64,10 +69,13 @@ export class TurnFlusher {
   readonly #mayPoll: () => boolean;
   readonly #nowMs: () => number;
   readonly #pollMs: number;
+  readonly #afterEachRead: boolean;
   readonly #run = (): void => this.#turn();
   readonly #dirty = new SocketBatch();
   readonly #resumed = new SocketBatch();
   #scheduled = false;
+  /** Whatever is scheduled now is flushed before the loop goes on: no turn is needed for it. */
+  #flushFollows = false;
   #reads = 0;
   #bytesRead = 0;
   #quietTurns = 0;
@@ -80,6 +88,7 @@ export class TurnFlusher {
     this.#mayPoll = options.mayPoll ?? (() => true);
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#pollMs = (options.busyPollUs ?? 0) / 1000;
+    this.#afterEachRead = options.afterEachRead ?? false;
   }
 
   /** Sees to it that a flush comes at the end of this turn. */
@@ -92,7 +101,7 @@ export class TurnFlusher {
   /** The socket has something to send. */
   schedule(socket: StreamSocket): void {
     this.#dirty.push(socket);
-    this.wake();
+    if (!this.#flushFollows) this.wake();
   }
 
   /** The socket's handler can take again what it had to leave. */
@@ -101,8 +110,14 @@ export class TurnFlusher {
     this.wake();
   }
 
+  /** A socket's bytes are about to be handled; `received` follows. */
+  receiving(): void {
+    this.#flushFollows = this.#afterEachRead;
+  }
+
   /** A socket's `length` bytes were handled; in quiet times what they led to goes out at once. */
   received(length: number): void {
+    if (this.#afterEachRead) return this.#send(true);
     this.#reads += 1;
     this.#bytesRead += length;
     this.wake();
@@ -151,7 +166,9 @@ export class TurnFlusher {
   }
 
   #send(isTurnEnd: boolean): void {
+    this.#flushFollows = true;
     this.#beforeFlush(isTurnEnd);
+    this.#flushFollows = false;
     this.#dirty.drain(flush);
   }
 }

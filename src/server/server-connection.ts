@@ -91,11 +91,11 @@ export class ServerConnection implements FrameHandler {
    * given again after answers have gone out. Never throws for anything the peer sent.
    */
   receive(bytes: Uint8Array, start: number, end: number): number {
-    if (this.#over) return end - start;
+    if (this.#isOver()) return end - start;
     if (end > start) this.#heard = true;
     try {
       const taken = this.#reader.receive(bytes, start, end);
-      return this.#over ? end - start : taken;
+      return this.#isOver() ? end - start : taken;
     } catch (error) {
       this.#fail(error);
       return end - start;
@@ -116,7 +116,7 @@ export class ServerConnection implements FrameHandler {
 
   /** Ends the connection from this side, with an ERROR unless "ended". */
   close(why: PeerError | "ended"): void {
-    if (this.#over) return;
+    if (this.#isOver()) return;
     this.#closed = why;
     this.#detach();
     try {
@@ -132,7 +132,7 @@ export class ServerConnection implements FrameHandler {
   /** End of the turn: what was batched up is encoded. */
   flush(): void {
     this.#touched = false;
-    if (this.#over) return;
+    if (this.#isOver()) return;
     try {
       this.#requests?.flush();
       this.#extra?.flush();
@@ -158,7 +158,7 @@ export class ServerConnection implements FrameHandler {
     }
   }
 
-  get #over(): boolean {
+  #isOver(): boolean {
     return this.#closed !== undefined || this.#gone;
   }
 
@@ -177,7 +177,7 @@ export class ServerConnection implements FrameHandler {
   // What the reader brings.
 
   header(reader: FrameReader): boolean {
-    if (this.#over) return false;
+    if (this.#isOver()) return false;
     if (this.#handshake !== undefined) {
       this.#handshake.expect(reader);
       return true;
@@ -237,7 +237,7 @@ export class ServerConnection implements FrameHandler {
 
   /** Has `flush` called at the end of the turn. */
   #touch(): void {
-    if (this.#touched || this.#over) return;
+    if (this.#touched || this.#isOver()) return;
     this.#touched = true;
     this.#host.touch(this);
   }

@@ -19,29 +19,43 @@ TYPES = {
 }
 OWN_STORE = 0xFFFF
 MASK = 2**64 - 1
-P1, P2, P3, P4, P5 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63,
-                      0x27D4EB2F165667C5)
+P32 = 0x9E3779B1
+P1, P2, P3, P4 = 0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63
+SECRET = bytes.fromhex(
+    "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221"
+    "b8084674f743248ee03590e6813a264c3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8"
+    "a8fa763fe39c343ff9dcbbc7c70b4f1d8a51e04bcdb45931c89f7ec9d9787364eac5ac8334d3ebc3c581a0fffa1363eb"
+    "170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e")
 
 
-def rotl(x, r):
-    return ((x << r) | (x >> (64 - r))) & MASK
+def secret_of(seed):
+    words = struct.unpack("<24Q", SECRET)
+    return struct.pack("<24Q", *((w - seed if i % 2 else w + seed) & MASK for i, w in enumerate(words)))
 
 
-def lane_round(acc, lane):
-    return rotl((acc + lane * P2) & MASK, 31) * P1 & MASK
+def add_stripe(acc, stripe, secret):
+    for i, (word, key) in enumerate(zip(struct.unpack("<8Q", stripe), struct.unpack("<8Q", secret))):
+        key ^= word
+        acc[i ^ 1] = (acc[i ^ 1] + word) & MASK
+        acc[i] = (acc[i] + (key & 0xFFFFFFFF) * (key >> 32)) & MASK
 
 
 def page_checksum(page, page_id):
-    """XXH64 of whole 32-byte stripes, from its specification; halves XORed."""
-    acc = [(page_id + P1 + P2) & MASK, (page_id + P2) & MASK, page_id, (page_id - P1) & MASK]
-    for lanes in struct.iter_unpack("<4Q", page):
-        acc = [lane_round(a, lane) for a, lane in zip(acc, lanes)]
-    h = sum(rotl(a, r) for a, r in zip(acc, (1, 7, 12, 18))) & MASK
-    for a in acc:
-        h = ((h ^ lane_round(0, a)) * P1 + P4) & MASK
-    h = (h + len(page)) & MASK
-    h = (h ^ (h >> 33)) * P2 & MASK
-    h = (h ^ (h >> 29)) * P3 & MASK
+    """XXH3 (64 bits) of whole blocks of 1024 bytes, from its specification; halves XORed."""
+    secret = secret_of(page_id)
+    acc = [0xC2B2AE3D, P1, P2, P3, P4, 0x85EBCA77, 0x27D4EB2F165667C5, P32]
+    stripes = [page[at:at + 64] for at in range(0, len(page), 64)]
+    for i, stripe in enumerate(stripes[:-1]):
+        if i > 0 and i % 16 == 0:
+            acc = [((a ^ (a >> 47) ^ k) * P32) & MASK for a, k in zip(acc, struct.unpack("<8Q", secret[128:]))]
+        add_stripe(acc, stripe, secret[i % 16 * 8:][:64])
+    add_stripe(acc, stripes[-1], secret[121:][:64])
+    h = len(page) * P1
+    for i, (k, l) in enumerate(struct.iter_unpack("<2Q", secret[11:75])):
+        product = (acc[2 * i] ^ k) * (acc[2 * i + 1] ^ l)
+        h += (product & MASK) ^ (product >> 64)
+    h &= MASK
+    h = (h ^ (h >> 37)) * 0x165667919E3779F9 & MASK
     h ^= h >> 32
     return (h >> 32) ^ (h & 0xFFFFFFFF)
 
@@ -90,7 +104,7 @@ def hello(name, **with_fields):
     return fields
 
 
-def hello_bytes(h, magic=b"nswapage", version=1, keyed=None, length=None, raw=None):
+def hello_bytes(h, magic=b"nswapage", version=2, keyed=None, length=None, raw=None):
     raw = h["name"].encode() if raw is None else raw
     body = struct.pack("<8sHBBHBB", magic, version, h["role"], int(h["keyed"]) if keyed is None else keyed,
                        h["pagesPerFrame"], len(raw) if length is None else length, 0)
@@ -326,7 +340,7 @@ def frames():
     for kind, seq in (("WELCOME", 0), ("PONG", 0x89ABCDEF)):
         cap = capacity(1000, 262144, 261144)
         out.append(vector(kind, kind, [capacity_hex(cap)], seq=seq, capacity=cap))
-    text = "HELLO: protocol version 2, accepted is 1 – sorry"
+    text = "HELLO: protocol version 1, accepted is 2 – sorry"
     out += [
         vector("ERROR with a text", "ERROR", [text.encode().hex()], aux=2, text=text),
         vector("ERROR without a text", "ERROR", [], aux=10, text=""),
@@ -424,7 +438,7 @@ def bad_hellos():
     return [
         bad("wrong magic", "magic", magic=b"nswapagE"),
         bad("version 0", "version 0", "VERSION", version=0),
-        bad("version 2", "version 2, accepted is 1", "VERSION", version=2),
+        bad("version 1", "version 1, accepted is 2", "VERSION", version=1),
         bad("role 0", "role 0", h=hello("x", role=0)),
         bad("role 4", "role 4", h=hello("x", role=4)),
         bad("keyed 2", "keyed is 2", keyed=2),

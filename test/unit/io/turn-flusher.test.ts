@@ -10,7 +10,7 @@ const turns = async (count: number): Promise<void> => {
  * Counts how often the flusher runs; each run is one turn in which the loop does not sleep, and takes 0.2 ms by the
  * flusher's clock: a busy machine took the time from those that were measured.
  */
-function counted(options: { busyPollUs?: number; mayPoll?: () => boolean }) {
+function counted(options: { busyPollUs?: number; mayPoll?: () => boolean; afterEachRead?: boolean }) {
   const seen = { flushes: 0 };
   const beforeFlush = () => {
     seen.flushes += 1;
@@ -92,5 +92,56 @@ describe("TurnFlusher", () => {
     flusher.received(28);
     await turns(20);
     expect(seen.flushes).toBe(1);
+  });
+
+  it("takes no second turn for what is encoded at a turn's end", async () => {
+    const flushed: string[] = [];
+    const a = socket(flushed, "a");
+    let encodes = 0;
+    const flusher = new TurnFlusher({
+      beforeFlush: () => {
+        encodes += 1;
+        if (encodes === 1) flusher.schedule(a);
+      },
+    });
+    flusher.wake();
+    await turns(5);
+    expect(flushed).toEqual(["a"]);
+    expect(encodes).toBe(1);
+  });
+
+  it("sends behind each read where that is wanted, without another turn", async () => {
+    const flushed: string[] = [];
+    const seen = { flushes: 0 };
+    const flusher = new TurnFlusher({
+      beforeFlush: () => {
+        seen.flushes += 1;
+      },
+      afterEachRead: true,
+    });
+    for (const name of ["a", "b"]) {
+      flusher.receiving();
+      flusher.schedule(socket(flushed, name));
+      expect(flushed).not.toContain(name);
+      flusher.received(200_000);
+      expect(flushed).toContain(name);
+    }
+    await turns(5);
+    expect(seen.flushes).toBe(2);
+    // What comes to be sent without a read has its turn.
+    flusher.schedule(socket(flushed, "c"));
+    await turns(2);
+    expect(flushed).toEqual(["a", "b", "c"]);
+  });
+
+  it("leaves what a flush behind a read has scheduled to a turn", async () => {
+    const flushed: string[] = [];
+    const { flusher } = counted({ afterEachRead: true });
+    flusher.receiving();
+    flusher.schedule(socket(flushed, "a", () => flusher.schedule(socket(flushed, "b"))));
+    flusher.received(28);
+    expect(flushed).toEqual(["a"]);
+    await turns(2);
+    expect(flushed).toEqual(["a", "b"]);
   });
 });
