@@ -19,6 +19,8 @@ export interface DataPortOptions {
   onError: (error: Error) => void;
   connectionsMax?: number;
   handshakesMax?: number;
+  /** See TurnFlusher: for a core that only answers. */
+  afterEachRead?: boolean;
 }
 
 /** The pool for a data port's answers, as limits say. */
@@ -46,7 +48,7 @@ export class DataPort {
     this.#carryPool = new HeapBlockPool(this.#connectionsMax + this.#handshakesMax, limits.receiveBytesMax);
     this.#flusher = new TurnFlusher({
       beforeFlush: () => options.core.flush(),
-      afterEachRead: true,
+      afterEachRead: options.afterEachRead ?? false,
     });
     this.#server = net.createServer({ pauseOnConnect: true }, (socket) => this.#accept(socket));
   }
@@ -97,6 +99,8 @@ export class DataPort {
         this.#sockets.delete(socket);
         this.#strangers.delete(socket);
         connection.disconnected();
+        // What it held may be what others wait for.
+        this.#flusher.wake();
       },
     };
     const socket = new StreamSocket(out, handler, {

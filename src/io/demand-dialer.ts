@@ -79,7 +79,6 @@ export class DemandDialer<L extends DialledLink> {
   #ended(link: L): void {
     this.#sockets.delete(link);
     this.#options.core.linkEnded(link);
-    this.#options.flusher.wake();
   }
 
   /** The core has given the link up. */

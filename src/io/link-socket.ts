@@ -66,7 +66,11 @@ export class LinkSocket<L extends DialledLink> {
       {
         receive: (bytes, start, end) => this.#receive(bytes, start, end),
         drained: () => flusher.wake(),
-        ended: (error) => events.ended(error),
+        ended: (error) => {
+          events.ended(error);
+          // What was on its way goes another way now, and not at the next tick only.
+          flusher.wake();
+        },
       },
       { region, carryPool, flusher, failed },
     );

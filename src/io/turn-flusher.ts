@@ -47,8 +47,8 @@ interface TurnFlusherOptions {
   /** False while those who should send next need the processor themselves. */
   mayPoll?: () => boolean;
   /**
-   * What a read has led to goes out behind it, without waiting for what other sockets bring in the turn: for servers,
-   * whose clients share no message.
+   * What a read has led to goes out behind it, without waiting for what other sockets bring in the turn, and without
+   * another turn: for memory servers, whose clients share no message, and which begin nothing of their own.
    */
   afterEachRead?: boolean;
   /** A clock of a test's own. */
@@ -166,7 +166,8 @@ export class TurnFlusher {
   }
 
   #send(isTurnEnd: boolean): void {
-    this.#flushFollows = true;
+    // Else another turn follows, which sees to what this flush brings about.
+    this.#flushFollows = this.#afterEachRead;
     this.#beforeFlush(isTurnEnd);
     this.#flushFollows = false;
     this.#dirty.drain(flush);

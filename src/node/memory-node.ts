@@ -41,7 +41,7 @@ export const startMemoryNode: StartServerNode = async (options, log, readMemory 
   const onError = (error: Error): void => log.error("data port error", { error: error.message });
   const dataPort = await bindAs(
     "--listen",
-    DataPort.start(options.listen, { core, sendPool: pool, onError }),
+    DataPort.start(options.listen, { core, sendPool: pool, onError, afterEachRead: true }),
   );
   warnOfLoopbackName("--listen", options.listen, dataPort.address, log);
   const { reserveBytes } = options;

@@ -33,7 +33,7 @@ export interface RequestHost {
   readonly answerFits: boolean;
   /** Bytes of answers queued on one connection before its requests are left unread. */
   readonly queueBytesSoft: number;
-  /** Frames examined for one connection's LIST in one turn. */
+  /** Frames examined for one connection's LIST until its answers go out. */
   readonly listScanFramesMax: number;
 }
 
@@ -200,8 +200,8 @@ export class ClientRequests {
   }
 
   /**
-   * Lists from frame `cursor` on. What is examined for one connection in one turn is bounded; beyond it the answer
-   * is empty and its cursor the one that was asked for.
+   * Lists from frame `cursor` on. What is examined for one connection until its answers go out is bounded; beyond it
+   * the answer is empty and its cursor the one that was asked for.
    */
   #list(cursor: number): void {
     const { store } = this.#host;

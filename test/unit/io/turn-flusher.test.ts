@@ -94,21 +94,28 @@ describe("TurnFlusher", () => {
     expect(seen.flushes).toBe(1);
   });
 
-  it("takes no second turn for what is encoded at a turn's end", async () => {
-    const flushed: string[] = [];
-    const a = socket(flushed, "a");
-    let encodes = 0;
-    const flusher = new TurnFlusher({
-      beforeFlush: () => {
-        encodes += 1;
-        if (encodes === 1) flusher.schedule(a);
-      },
-    });
-    flusher.wake();
-    await turns(5);
-    expect(flushed).toEqual(["a"]);
-    expect(encodes).toBe(1);
-  });
+  it.each([
+    [true, 1],
+    [false, 2],
+  ])(
+    "afterEachRead %s: what is encoded at a turn's end has %i turns to bring something about",
+    async (afterEachRead, most) => {
+      const flushed: string[] = [];
+      const a = socket(flushed, "a");
+      let encodes = 0;
+      const flusher = new TurnFlusher({
+        beforeFlush: () => {
+          encodes += 1;
+          if (encodes === 1) flusher.schedule(a);
+        },
+        afterEachRead,
+      });
+      flusher.wake();
+      await turns(5);
+      expect(flushed).toEqual(["a"]);
+      expect(encodes).toBe(most);
+    },
+  );
 
   it("sends behind each read where that is wanted, without another turn", async () => {
     const flushed: string[] = [];
